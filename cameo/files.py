@@ -1,0 +1,84 @@
+"""Write files so that a reader sees the old content or the whole new one, never a part."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cameo.errors import OutputError
+
+_HINTS = {
+    errno.ENOENT: "create the folder first",
+    errno.ENOTDIR: "a part of the path is a file, choose another folder",
+    errno.EACCES: "choose a folder you may write to",
+    errno.EPERM: "choose a folder you may write to",
+    errno.EROFS: "choose a folder you may write to",
+    errno.ENOSPC: "free some disk space and run the command again",
+    errno.EDQUOT: "free some disk space and run the command again",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str], mode: int = 0o644) -> Iterator[Path]:
+    """Yield a temporary path that becomes `path` when the block ends well, and is removed when it does not.
+
+    The temporary file is in the same folder and has the same suffix. Keep only the writing in the block:
+    any `OSError` raised there is reported as a failure to write `path`.
+
+    Args:
+        path: where the result shall stand; a regular file there is replaced, a link is followed.
+        mode: permissions of the new file, narrowed by the umask.
+
+    Raises:
+        OutputError: the file cannot be written; what stood there before is untouched.
+    """
+    target = Path(path)
+    try:
+        target = target.resolve()
+        if target.exists() and not target.is_file():
+            raise OutputError(f"cannot write {path}: it is not a regular file", "choose a file name for the result")
+        temporary = target.with_name(f".{target.stem[:64]}-{secrets.token_hex(6)}{target.suffix}")
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode))
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    try:
+        yield temporary
+        _flush(temporary)
+        temporary.replace(target)
+        _flush(target.parent)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def atomic_write(path: str | os.PathLike[str], data: bytes, mode: int = 0o644) -> None:
+    """Write `data` to `path` in one step.
+
+    Raises:
+        OutputError: the file cannot be written; what stood there before is untouched.
+    """
+    with atomic_path(path, mode) as temporary:
+        temporary.write_bytes(data)
+
+
+def _flush(path: Path) -> None:
+    """Force a file or folder to disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _cannot_write(path: str | os.PathLike[str], error: OSError) -> OutputError:
+    """Say in one line why `path` could not be written, and what helps."""
+    reason = (error.strerror or str(error) or type(error).__name__).lower()
+    hint = _HINTS.get(error.errno or 0, "check the path and the disk")
+    return OutputError(f"cannot write {path}: {reason}", hint)

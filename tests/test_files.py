@@ -1,0 +1,63 @@
+"""Writing a file replaces it whole or leaves it alone."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from cameo.errors import OutputError
+from cameo.files import atomic_path, atomic_write
+
+
+def test_write_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    atomic_write(target, b"new", mode=0o600)
+    assert target.read_bytes() == b"new"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("failure", [ValueError("no"), KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left")])
+def test_failure_keeps_the_old_file(tmp_path: Path, failure: BaseException) -> None:
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    expected = OutputError if isinstance(failure, OSError) else type(failure)
+    with pytest.raises(expected), atomic_path(target) as temporary:
+        temporary.write_bytes(b"half")
+        raise failure
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_disk_full_says_so(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="no space left") as caught, atomic_path(tmp_path / "a"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert "free" in caught.value.hint
+
+
+def test_missing_folder_and_folder_as_target(tmp_path: Path) -> None:
+    with pytest.raises(OutputError) as caught:
+        atomic_write(tmp_path / "none" / "a", b"")
+    assert caught.value.hint == "create the folder first"
+    with pytest.raises(OutputError, match="not a regular file"):
+        atomic_write(tmp_path, b"")
+
+
+def test_device_is_never_replaced() -> None:
+    with pytest.raises(OutputError, match="not a regular file"):
+        atomic_write(os.devnull, b"x")
+    assert Path(os.devnull).is_char_device()
+
+
+def test_link_is_followed(tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.write_bytes(b"old")
+    link.symlink_to(real)
+    atomic_write(link, b"new")
+    assert link.is_symlink()
+    assert real.read_bytes() == b"new"
