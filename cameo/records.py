@@ -1,0 +1,220 @@
+"""Frozen values that stages hand each other. Arrays are annotated only, so importing this costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Float32 = NDArray[np.float32]
+    Float64 = NDArray[np.float64]
+    UInt8 = NDArray[np.uint8]
+    Bool = NDArray[np.bool_]
+    Int64 = NDArray[np.int64]
+
+# The ten points of a face, in the order of every `points` array. Left and right are the picture's.
+LANDMARKS = (
+    "eye_l",
+    "eye_r",
+    "nose_tip",
+    "mouth_l",
+    "mouth_r",
+    "lip_top",
+    "lip_bottom",
+    "chin",
+    "jaw_l",
+    "jaw_r",
+)
+
+# What the embedded encoders can promise; see docs/explanation/assurance.md.
+CONSISTENCY_ONLY = "consistency-only"
+MATCHED = "matched"
+
+
+@dataclass(frozen=True, slots=True)
+class ClipSource:
+    """Say where a clip came from and what the file declared.
+
+    `sha256` is of the whole file; `width`, `height` are after rotation; `fps` is the measured mean rate of the
+    picture track; `rate_hz`, `channels` are of the sound as stored (0 if there is none).
+    """
+
+    name: str
+    sha256: str
+    container: str
+    video_codec: str
+    audio_codec: str
+    width: int
+    height: int
+    fps: float
+    rotation_deg: int
+    duration_s: float
+    rate_hz: int
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Hold the sampled picture and the whole sound of a recording.
+
+    Attributes:
+        frames: `[T, H, W, 3]` uint8 RGB, upright, long side at most 640 px, sampled at about 12.5 per second.
+        times_s: `[T]` presentation times, rising.
+        sound: `[N]` float32 mono at 16 kHz, in [-1, 1]; empty when there is no sound. Starts at time 0.
+        used_s: how much of the recording was read (bounded; see `capture.clip`).
+    """
+
+    frames: UInt8
+    times_s: Float64
+    sound: Float32
+    used_s: float
+    source: ClipSource
+    rate_hz: int = 16_000
+
+
+@dataclass(frozen=True, slots=True)
+class FaceTrack:
+    """Follow the main face through a clip.
+
+    Attributes:
+        boxes: `[T, 4]` x, y, width, height in pixels of `Clip.frames`; NaN where no face was found.
+        points: `[T, 10, 2]` x, y pixels in `LANDMARKS` order; NaN where no face was found.
+        eye_open: `[T]` 0 closed .. 1 open.
+        mouth_open: `[T]` lip gap over inter-eye distance, 0 closed.
+        yaw_deg, pitch_deg, roll_deg: `[T]` coarse head pose; positive yaw looks to the picture's right.
+        faces: `[T]` how many faces were found in the frame.
+        found: `[T]` whether the main face was found.
+    """
+
+    boxes: Float32
+    points: Float32
+    eye_open: Float32
+    mouth_open: Float32
+    yaw_deg: Float32
+    pitch_deg: Float32
+    roll_deg: Float32
+    faces: Int64
+    found: Bool
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """Hold what the voice activity detector kept.
+
+    `samples` is `[N]` float32 mono at 16 kHz, the speech segments joined; `segments_s` is `[K, 2]` start and end.
+    """
+
+    samples: Float32
+    segments_s: Float64
+    rate_hz: int = 16_000
+
+    @property
+    def seconds(self) -> float:
+        """Net seconds of speech."""
+        return len(self.samples) / self.rate_hz
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Record one check of the quality gate.
+
+    `level` is "ok", "warn" or "fail"; `limit` is printed with its sense ("at least 60 px"); `source` names where
+    the limit comes from; `advice` says what to do when it does not hold.
+    """
+
+    name: str
+    title: str
+    value: float
+    unit: str
+    limit: str
+    level: str
+    source: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class QualityReport:
+    """Collect the gate's checks and a per-frame score.
+
+    `frame_scores` is `[T]` in 0..1, 0 for a frame that must not be used; `reasons` gives, per frame, why it was
+    rejected ("" when usable).
+    """
+
+    checks: tuple[Check, ...]
+    frame_scores: Float32
+    reasons: tuple[str, ...]
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The checks at level "fail"."""
+        return tuple(c for c in self.checks if c.level == "fail")
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderInfo:
+    """Name an encoder so that embeddings of different encoders never compare.
+
+    `digest` is the SHA-256 (hex) of its weights; `assurance` is `CONSISTENCY_ONLY` or `MATCHED`;
+    `threshold` is the cosine above which two templates are taken for one person, and `threshold_source` says
+    which measurement set it.
+    """
+
+    id: str
+    modality: str
+    digest: str
+    dimension: int
+    assurance: str
+    licence: str
+    threshold: float
+    threshold_source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Pool embeddings of one person and one encoder.
+
+    Attributes:
+        vector: `[D]` float32, unit length.
+        spread: mean cosine distance of the pooled embeddings to `vector`, 0..2.
+        count: how many embeddings were pooled.
+        scores: `[count]` cosine of every pooled embedding to the leave-one-out mean of the others.
+    """
+
+    vector: Float32
+    spread: float
+    count: int
+    scores: Float32
+    encoder: EncoderInfo
+
+
+@dataclass(frozen=True, slots=True)
+class TuningStep:
+    """Record one line of the tuning curve. `likeness` and `impostor` are NaN between judgements."""
+
+    step: int
+    loss: float
+    likeness: float
+    impostor: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """Hold a tuned adapter as the bytes that will be sealed.
+
+    `parts` maps part name ("adapter.reference.face", "identity.reference.face") to safetensors bytes.
+    """
+
+    generator: str
+    base_digest: str
+    parts: Mapping[str, bytes]
+    curve: tuple[TuningStep, ...]
+    best_step: int
+    before: UInt8
+    after: UInt8
+    real: UInt8
+    facts: Mapping[str, Any] = field(default_factory=dict)
