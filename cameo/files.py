@@ -68,6 +68,42 @@ def atomic_write(path: str | os.PathLike[str], data: bytes, mode: int = 0o644) -
         temporary.write_bytes(data)
 
 
+def atomic_create(path: str | os.PathLike[str], data: bytes, mode: int = 0o644) -> None:
+    """Write `data` to `path` in one step, unless something stands there already.
+
+    Raises:
+        OutputError: `path` exists, or cannot be written; what stood there before is untouched.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.stem[:64]}-{secrets.token_hex(6)}{target.suffix}")
+    try:
+        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        _flush(temporary)
+        _take_name(temporary, target)
+        _flush(target.parent)
+    except FileExistsError as error:
+        raise OutputError(f"{path} exists already", "choose another name, or move the old file away") from error
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def _take_name(temporary: Path, target: Path) -> None:
+    """Move `temporary` to `target`, failing when the name is taken."""
+    try:
+        os.link(temporary, target)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+            raise
+        # No hard links here (exFAT and the like): take the name first, then fill it.
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC))
+        temporary.replace(target)
+
+
 def _flush(path: Path) -> None:
     """Force a file or folder to disk."""
     handle = os.open(path, os.O_RDONLY)

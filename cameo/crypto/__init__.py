@@ -1,0 +1,1 @@
+"""The one room that speaks to the `cryptography` package: keys, signatures, boxes, strict decoding."""

@@ -1,0 +1,328 @@
+"""Seal a double into a `.cameo` file, and verify one before any door of it opens.
+
+Three types keep the steps apart. `Bundle` is bytes that parse: good for showing, trusted for nothing.
+`VerifiedBundle` comes only out of `Bundle.verify`. Parts come only out of a `VerifiedBundle`, with `ContentKeys`
+that only an unlocking step (`seal.unlock`) hands out. The file is read once: what is opened is what was verified.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cameo.crypto.box import commit, fresh_key, open_stream, seal_stream, wrap_key
+from cameo.crypto.encoding import decode_base64, encode_base64, encode_json, sha256_hex
+from cameo.crypto.envelope import Envelope, read_envelope, sign_envelope, unverified_payload, verify_envelope
+from cameo.crypto.keys import OwnerKeys, OwnerPublic
+from cameo.errors import NotPermitted, NotVerified, OutputError, UsageError
+from cameo.files import atomic_path
+from cameo.seal.consent import Agreement, Consent, ConsentRecord, read_consent, verify_consent, write_consent
+from cameo.seal.container import CONSENT, FILE_LIMIT, MANIFEST, PART_PREFIX, pack_entries, read_entries
+from cameo.seal.manifest import (
+    ENVELOPE_LIMIT,
+    PAYLOAD_TYPE,
+    SUITE,
+    EncoderEntry,
+    GeneratorEntry,
+    KeyEntry,
+    Manifest,
+    PartEntry,
+    WrappedKey,
+    parse_manifest,
+    part_generator,
+    part_modality,
+)
+from cameo.seal.tensors import check_tensors
+from cameo.seal.unlock import ContentKeys, modality_key, part_context, wrap_context
+
+if TYPE_CHECKING:
+    from cameo.records import EncoderInfo
+
+_HINT = "the file was changed or is damaged: do not use it"
+_VERIFIED = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Hand one part to `seal_bundle`.
+
+    Attributes:
+        name: `template.face`, `template.voice`, `adapter.<generator>.face|voice`, `identity.<generator>.face|voice`
+            or `captures`.
+        modality: "face", "voice" or "captures"; the last word of `name`.
+        data: safetensors bytes, except for `captures`.
+        generator: the generator it was tuned for, "" for none; the middle word of `name`.
+        base_digest: SHA-256 (hex) of that generator's base weights.
+    """
+
+    name: str
+    modality: str
+    data: bytes
+    generator: str = ""
+    base_digest: str = ""
+
+
+def seal_bundle(
+    path: str | os.PathLike[str],
+    keys: OwnerKeys,
+    consent: Agreement,
+    parts: Sequence[Part],
+    encoders: Sequence[EncoderInfo] = (),
+    about: Mapping[str, str | int | float | bool] | None = None,
+) -> Manifest:
+    """Encrypt the parts, sign the list of them, and write the file in one step.
+
+    Args:
+        path: the `.cameo` file; one that stands there is replaced only when the new one is complete.
+        keys: the owner's; afterwards they alone open the file.
+        consent: what was agreed to.
+        parts: at least one.
+        encoders: those the templates were made with, one per modality at most.
+        about: facts anyone may read (never biometrics): versions, seconds, likeness scores.
+
+    Raises:
+        UsageError: a part has a wrong name, is no safetensors, or the manifest would contradict itself.
+        OutputError: the file cannot be written.
+    """
+    _check_new_parts(parts)
+    if any(part.modality == "captures" for part in parts) and not consent.terms.retention.captures:
+        raise UsageError("the consent does not allow keeping the recording", "set captures under [retention]")
+    bundle_id = os.urandom(16).hex()
+    root = fresh_key()
+    content = {part.modality: modality_key(root, bundle_id, part.modality) for part in parts}
+    sealed = {
+        part.name: seal_stream(content[part.modality], part.data, *part_context(bundle_id, part.name))
+        for part in sorted(parts, key=lambda part: part.name)
+    }
+    entries = tuple(
+        PartEntry(name, part_modality(name), len(data), sha256_hex(data))  # type: ignore[arg-type]
+        for name, data in sealed.items()
+    )
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    record = write_consent(consent, keys, bundle_id, [(e.name, e.modality, e.sha256) for e in entries], now)
+    owner = keys.public
+    manifest = Manifest(
+        version=1,
+        suite=SUITE,
+        bundle_id=bundle_id,
+        created=now,
+        owner=owner.fingerprint,
+        signers=(owner.fingerprint,),
+        consent_sha256=sha256_hex(record),
+        consent_size=len(record),
+        parts=entries,
+        keys=tuple(KeyEntry(m, commit(k, bundle_id, m)) for m, k in sorted(content.items())),  # type: ignore[arg-type]
+        wrapped=(_wrap_for_owner(root, owner, bundle_id),),
+        encoders=tuple(_encoder_entry(encoder) for encoder in encoders),
+        generators=_generator_entries(parts),
+        about=dict(about or {}),
+    )
+    _write(path, keys, manifest, record, sealed)
+    return manifest
+
+
+class Bundle:
+    """Hold a parsed bundle that nobody has verified: `claims` is what it says of itself.
+
+    Attributes:
+        path: where it was read.
+        sha256: of the whole file.
+        size: of the whole file, bytes.
+        claims: the manifest, unverified.
+    """
+
+    def __init__(self, path: Path, blob: bytes) -> None:
+        self.path = path
+        self.size = len(blob)
+        # 1. The container is canonical, its entries are on the allow-list.
+        self._entries = read_entries(blob)
+        if MANIFEST not in self._entries or CONSENT not in self._entries:
+            raise NotVerified(f"{path} lacks its manifest or consent record", _HINT)
+        # 2. The envelope is canonical and of the right type.
+        self._envelope: Envelope = read_envelope(bytes(self._entries[MANIFEST]), "the manifest", ENVELOPE_LIMIT)
+        # 3. The manifest is of a known version and does not contradict itself.
+        self.claims = parse_manifest(unverified_payload(self._envelope, PAYLOAD_TYPE, "the manifest"))
+        self.sha256 = sha256_hex(blob)
+
+    def __repr__(self) -> str:
+        return f"Bundle({self.claims.bundle_id}, not verified)"
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Bundle:
+        """Read and parse a file, once.
+
+        Raises:
+            UsageError: the file cannot be read.
+            NotVerified: it is no bundle.
+        """
+        source = Path(path)
+        try:
+            with source.open("rb") as file:
+                blob = file.read(FILE_LIMIT + 1)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise UsageError(f"cannot read {path}: {reason}", "check the path of the .cameo file") from None
+        return cls(source, blob)
+
+    def consent_claims(self) -> ConsentRecord:
+        """Read the consent record, unverified.
+
+        Raises:
+            NotVerified: malformed.
+        """
+        return read_consent(bytes(self._entries[CONSENT]))
+
+    def verify(self, owner: OwnerPublic) -> VerifiedBundle:
+        """Check everything the file says against the owner's key.
+
+        Raises:
+            NotVerified: any step does not hold.
+        """
+        # 4. The owner signed the manifest, and it names this owner and exactly these signers.
+        payload = verify_envelope(self._envelope, PAYLOAD_TYPE, [owner], "the manifest")
+        manifest = parse_manifest(payload)
+        if manifest.owner != owner.fingerprint:
+            raise NotVerified("the bundle belongs to another owner", "is this the right .pub file?")
+        if manifest.signers != tuple(signature.keyid for signature in self._envelope.signatures):
+            raise NotVerified("the manifest is signed by others than it names", _HINT)
+        # 5. The entries are those of the manifest, in its order.
+        if list(self._entries) != manifest.entry_names():
+            raise NotVerified("the entries differ from the manifest", _HINT)
+        # 6. Every part is the one that was signed.
+        for part in manifest.parts:
+            _check_digest(self._entries[PART_PREFIX + part.name], part.size, part.sha256, f"part {part.name}")
+        # 7. So is the consent record; the owner signed its events, and it is about these parts.
+        _check_digest(self._entries[CONSENT], manifest.consent_size, manifest.consent_sha256, "the consent record")
+        consent = verify_consent(bytes(self._entries[CONSENT]), owner, manifest.bundle_id)
+        if {(item.part, item.sha256) for item in consent.record.items} != {(p.name, p.sha256) for p in manifest.parts}:
+            raise NotVerified("the consent record is about other parts", _HINT)
+        return VerifiedBundle(_VERIFIED, self, manifest, consent, self._entries)
+
+
+class VerifiedBundle:
+    """Hold a bundle whose every byte its owner answers for. Made by `Bundle.verify` only.
+
+    Attributes:
+        path, sha256, size: as in `Bundle`.
+        manifest: what the owner signed.
+        consent: the record and its events.
+    """
+
+    def __init__(
+        self,
+        proof: object,
+        bundle: Bundle,
+        manifest: Manifest,
+        consent: Consent,
+        entries: Mapping[str, memoryview],
+    ) -> None:
+        if proof is not _VERIFIED:
+            raise TypeError("a VerifiedBundle comes from Bundle.verify")
+        self.path, self.sha256, self.size = bundle.path, bundle.sha256, bundle.size
+        self.manifest = manifest
+        self.consent = consent
+        self._entries = entries
+
+    def __repr__(self) -> str:
+        return f"VerifiedBundle({self.manifest.bundle_id})"
+
+    def wrapped_key(self, role: str) -> bytes:
+        """Return the root key as it was wrapped for `role`.
+
+        Raises:
+            NotPermitted: nothing was.
+        """
+        for wrapped in self.manifest.wrapped:
+            if wrapped.role == role:
+                return decode_base64(wrapped.sealed, "the wrapped key")
+        raise NotPermitted(f"the double holds no key for the role {role}", "it has been erased: enrol again")
+
+    def read_part(self, name: str, content_keys: ContentKeys) -> bytes:
+        """Decrypt one part; tensors are checked before they are handed out.
+
+        Raises:
+            UsageError: there is no such part.
+            NotPermitted: the keys are of another double or modality.
+            NotVerified: it does not decrypt, or is not what its name says.
+        """
+        part = self.manifest.part(name)
+        if part is None:
+            known = ", ".join(p.name for p in self.manifest.parts)
+            raise UsageError(f"the double has no part {name}", f"it has: {known}")
+        key = content_keys.for_modality(self.manifest.bundle_id, part.modality)
+        data = open_stream(
+            key, self._entries[PART_PREFIX + name], f"part {name}", *part_context(self.manifest.bundle_id, name)
+        )
+        if part.modality != "captures":
+            check_tensors(data, f"part {name}")
+        return data
+
+
+def _check_new_parts(parts: Sequence[Part]) -> None:
+    if not parts:
+        raise UsageError("a double needs at least one part", "give a template or an adapter")
+    if len({part.name for part in parts}) != len(parts):
+        raise UsageError("two parts have the same name", "give every part once")
+    for part in parts:
+        if part_modality(part.name) != part.modality or part_generator(part.name) != part.generator:
+            raise UsageError(f"part {part.name!r}: name, modality or generator do not fit", "see seal.bundle.Part")
+        if part.modality == "captures":
+            continue
+        try:
+            check_tensors(part.data, f"part {part.name}")
+        except NotVerified as error:
+            raise UsageError(error.message, "parts are safetensors with finite values") from None
+
+
+def _wrap_for_owner(root: bytes, owner: OwnerPublic, bundle_id: str) -> WrappedKey:
+    sealed = wrap_key(root, owner, *wrap_context("owner", bundle_id))
+    return WrappedKey("owner", owner.fingerprint, encode_base64(sealed))
+
+
+def _encoder_entry(encoder: EncoderInfo) -> EncoderEntry:
+    return EncoderEntry(
+        id=encoder.id,
+        modality=encoder.modality,  # type: ignore[arg-type]
+        digest=encoder.digest,
+        dimension=encoder.dimension,
+        assurance=encoder.assurance,  # type: ignore[arg-type]
+        licence=encoder.licence,
+        threshold=encoder.threshold,
+        threshold_source=encoder.threshold_source,
+    )
+
+
+def _generator_entries(parts: Sequence[Part]) -> tuple[GeneratorEntry, ...]:
+    bases: dict[str, str] = {}
+    for part in parts:
+        if part.generator and bases.setdefault(part.generator, part.base_digest) != part.base_digest:
+            raise UsageError(f"parts for {part.generator} name two base models", "tune all of them on one")
+    return tuple(GeneratorEntry(name, digest) for name, digest in sorted(bases.items()))
+
+
+def _write(
+    path: str | os.PathLike[str], keys: OwnerKeys, manifest: Manifest, record: bytes, sealed: Mapping[str, bytes]
+) -> None:
+    payload = encode_json(manifest)
+    try:
+        # What is written must be readable: catch a wrong digest or a name too long here, not at the next verify.
+        parse_manifest(payload)
+    except NotVerified as error:
+        raise UsageError(f"cannot seal: {error.message}", "check the encoders, digests and facts given") from None
+    envelope = encode_json(sign_envelope(PAYLOAD_TYPE, payload, [keys]))
+    entries = {MANIFEST: envelope, CONSENT: record, **{PART_PREFIX + name: data for name, data in sealed.items()}}
+    try:
+        chunks = list(pack_entries(entries))
+    except ValueError as error:
+        raise OutputError(f"cannot write {path}: {error}", "leave out the captures, or keep less of them") from None
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.writelines(chunks)
+
+
+def _check_digest(data: memoryview, size: int, sha256: str, what: str) -> None:
+    if len(data) != size or sha256_hex(data) != sha256:
+        raise NotVerified(f"{what} is not the one that was signed", _HINT)

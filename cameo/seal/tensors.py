@@ -1,0 +1,150 @@
+"""Check safetensors bytes before anything that computes sees them; standard library only.
+
+Source: github.com/huggingface/safetensors, README, "Format".
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite, prod
+from typing import Any
+
+from cameo.errors import NotVerified
+
+HEADER_LIMIT = 1024 * 1024
+MAX_TENSORS = 8192
+MAX_RANK = 8
+
+# Bytes per element. Only what an adapter, tokens or frames need.
+ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+
+# Mask of the exponent bits, all set in an infinity or a NaN (IEEE 754; bfloat16 is the upper half of binary32).
+_EXPONENT_16 = {"F16": 0x7C00, "BF16": 0x7F80}
+
+_HINT = "the file was not made by cameo, or its maker cannot be trusted: do not use it"
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """Describe one tensor: dtype as safetensors names it, shape, and where its bytes stand after the header."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class TensorTable:
+    """Describe a whole file: tensors by name, and its string metadata."""
+
+    tensors: Mapping[str, TensorInfo]
+    metadata: Mapping[str, str]
+
+
+def check_tensors(data: bytes, what: str) -> TensorTable:
+    """Read the header of safetensors bytes and check that every float in them is finite.
+
+    Args:
+        data: the whole file.
+        what: names it in the error.
+
+    Raises:
+        NotVerified: the header is malformed or oversize, tensors overlap or leave gaps, or a value is not finite.
+    """
+    if len(data) < 8:
+        raise _bad(what, "shorter than its header")
+    length = int.from_bytes(data[:8], "little")
+    if not 2 <= length <= min(HEADER_LIMIT, len(data) - 8):
+        raise _bad(what, "a header of impossible length")
+    header = _parse_header(data[8 : 8 + length], what)
+    raw_metadata = header.pop("__metadata__", {})
+    metadata = _check_metadata(raw_metadata, what)
+    if len(header) > MAX_TENSORS:
+        raise _bad(what, "too many tensors")
+    tensors = {name: _check_tensor(name, value, what) for name, value in header.items()}
+    _check_layout(tensors, len(data) - 8 - length, what)
+    body = memoryview(data)[8 + length :]
+    for name, tensor in tensors.items():
+        if not _finite(body[tensor.start : tensor.end], tensor.dtype):
+            raise _bad(what, f"{name[:80]!r} holds infinities or NaN")
+    return TensorTable(tensors, metadata)
+
+
+def _parse_header(raw: bytes, what: str) -> dict[str, Any]:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len(members) != len(pairs):
+            raise ValueError("duplicate member")
+        return members
+
+    try:
+        header = json.loads(raw.decode("utf-8"), object_pairs_hook=unique)
+    except (ValueError, RecursionError):
+        raise _bad(what, "a malformed header") from None
+    if not isinstance(header, dict) or raw[:1] != b"{":
+        raise _bad(what, "a malformed header")
+    return header
+
+
+def _check_metadata(value: Any, what: str) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+        raise _bad(what, "metadata that is not text")
+    return value
+
+
+def _check_tensor(name: str, value: Any, what: str) -> TensorInfo:
+    label = f"{name[:80]!r}"
+    if not isinstance(value, dict) or set(value) != {"dtype", "shape", "data_offsets"}:
+        raise _bad(what, f"{label} is not described as a tensor")
+    dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
+    if not isinstance(dtype, str) or dtype not in ITEM_BYTES:
+        raise _bad(what, f"{label} has a type that is not allowed")
+    if not _counts(shape) or len(shape) > MAX_RANK or not _counts(offsets) or len(offsets) != 2:
+        raise _bad(what, f"{label} has an impossible shape or place")
+    start, end = offsets
+    if end - start != prod(shape) * ITEM_BYTES[dtype]:
+        raise _bad(what, f"{label} has a size that contradicts its shape")
+    return TensorInfo(dtype, tuple(shape), start, end)
+
+
+def _counts(value: Any) -> bool:
+    """Say whether `value` is a list of integers in 0..2^40 (`True` is no integer here)."""
+    return isinstance(value, list) and all(type(n) is int and 0 <= n <= 2**40 for n in value)
+
+
+def _check_layout(tensors: Mapping[str, TensorInfo], size: int, what: str) -> None:
+    """Demand that the tensors tile the body: no overlap, no gap, nothing after the last."""
+    position = 0
+    for tensor in sorted(tensors.values(), key=lambda t: (t.start, t.end)):
+        if tensor.start != position:
+            raise _bad(what, "tensors that overlap or leave a gap")
+        position = tensor.end
+    if position != size:
+        raise _bad(what, "bytes that belong to no tensor")
+
+
+def _finite(body: memoryview, dtype: str) -> bool:
+    if dtype in ("F32", "F64"):
+        values = array("f" if dtype == "F32" else "d")
+        values.frombytes(body)
+        if sys.byteorder == "big":
+            values.byteswap()
+        # A sum is finite unless a term is not, or (doubles only) it overflows: then look at each.
+        return isfinite(sum(values)) or all(map(isfinite, values))
+    if dtype in _EXPONENT_16:
+        mask = _EXPONENT_16[dtype]
+        halves = array("H")
+        halves.frombytes(body)
+        if sys.byteorder == "big":
+            halves.byteswap()
+        return not any(half & mask == mask for half in halves)
+    return True
+
+
+def _bad(what: str, reason: str) -> NotVerified:
+    return NotVerified(f"{what} is not acceptable safetensors: {reason}", _HINT)
