@@ -1,0 +1,120 @@
+"""Render training chunks for the reference generator's base, in shards.
+
+    python benchmarks/training/base_data.py SHARDS --seed 0 --shards 40
+
+Each identity gets one scene with six differently posed segments of eight frames; every segment becomes one chunk, whose
+two references are warped frames of the other segments, as a double's references are frames of the same recording.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from cameo.generators.latent import BlockDct
+from cameo.generators.reference_net import CHANNELS, DRIVER_CHANNELS, FRAMES, SIZE
+from cameo.generators.warp import draw_driver, look, warp_to
+from cameo.synthetic.motion import sample_motion
+from cameo.synthetic.renderer import Rendered, draw
+from cameo.synthetic.traits import sample_identities
+
+SEGMENTS, CANDIDATES, IDENTITIES = 6, 3, 8
+POINT_NOISE = 0.010  # landmark detectors jitter by about this much, in picture half extents
+SHARD_CHUNKS = 480
+
+
+def fitted_latents(device: torch.device) -> tuple[BlockDct, BlockDct]:
+    """Frame and driver latents with statistics of a fixed set of rendered people."""
+    g = torch.Generator(device).manual_seed(99)
+    scene = _scene(sample_identities(48, g), g, segments=1)
+    drawn = draw_driver(scene.points.flatten(0, 1), scene.eye_open.flatten(), SIZE).view_as(scene.frames)
+    latent, driver = BlockDct(CHANNELS).to(device), BlockDct(DRIVER_CHANNELS).to(device)
+    return latent.fit(scene.frames), driver.fit(drawn)
+
+
+def _scene(identities: Tensor, g: torch.Generator, segments: int = SEGMENTS) -> Rendered:
+    pose = 0.3 + 0.8 * torch.rand(1, generator=g, device=g.device).item()
+    motion = sample_motion(len(identities), FRAMES, g, pose)
+    for _ in range(segments - 1):
+        motion = motion.joined(sample_motion(len(identities), FRAMES, g, pose))
+    return draw(identities, motion, SIZE, g)
+
+
+def _nearest_two(points: Tensor, eyes: Tensor, at: Tensor, g: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Choose two other segments' candidate frames per segment: indices `[S, 2]` into candidates, distances `[S, 2]`."""
+    s = len(points)
+    mean = look(points.mean(1), eyes.mean(1))
+    rows = torch.arange(s, device=at.device).view(-1, 1)
+    candidates = look(points[rows, at].flatten(0, 1), eyes[rows, at].flatten())
+    distance = torch.cdist(mean, candidates)
+    own = rows == rows.expand(-1, at.shape[1]).flatten()[None]
+    order = (distance + 1e3 * own).argsort(1)
+    usable = (s - 1) * at.shape[1]
+    random = torch.randint(0, usable, (s, 2), generator=g, device=at.device)
+    chance = torch.rand(s, 2, generator=g, device=at.device)
+    rank = torch.where(chance < torch.tensor([0.7, 0.6], device=at.device), torch.tensor([0, 1], device=at.device), random)
+    chosen = order.gather(1, rank)
+    return chosen, distance.gather(1, chosen)
+
+
+@torch.no_grad()
+def make_chunks(latent: BlockDct, driver: BlockDct, g: torch.Generator) -> dict[str, Tensor]:
+    """Render one batch of identities; every value has one row per chunk."""
+    z = sample_identities(IDENTITIES, g)
+    scene = _scene(z, g)
+    shape = (IDENTITIES, SEGMENTS, FRAMES)
+    frames = scene.frames.reshape(*shape, SIZE, SIZE, 3)
+    points = scene.points.view(*shape, 10, 2)
+    points = points + torch.randn(points.shape, generator=g, device=g.device) * POINT_NOISE
+    eyes = scene.eye_open.reshape(shape)
+    drawn = draw_driver(points.flatten(0, 2), eyes.flatten(), SIZE).view(-1, FRAMES, SIZE, SIZE, 3)
+    out: dict[str, list[Tensor]] = {"near": [], "second": [], "distance": []}
+    for b in range(IDENTITIES):
+        at = torch.randint(0, FRAMES, (SEGMENTS, CANDIDATES), generator=g, device=g.device)
+        chosen, distance = _nearest_two(points[b], eyes[b], at, g)
+        out["distance"].append(distance)
+        for k, name in enumerate(("near", "second")):
+            segment, frame = chosen[:, k] // CANDIDATES, at.flatten()[chosen[:, k]]
+            wide = lambda q: q[:, None].expand(-1, FRAMES, *q.shape[1:]).flatten(0, 1)  # noqa: E731
+            bent = warp_to(wide(frames[b, segment, frame]), wide(points[b, segment, frame]), points[b].flatten(0, 1))
+            out[name].append(latent.encode(bent.view(SEGMENTS, FRAMES, SIZE, SIZE, 3)).half())
+    return {
+        "clean": latent.encode(frames.flatten(0, 1)).half(),
+        "driver": driver.encode(drawn).half(),
+        "points": points.flatten(0, 1).mean(1),
+        "who": z.repeat_interleave(SEGMENTS, 0),
+        **{name: torch.cat(rows) for name, rows in out.items()},
+    }
+
+
+def main() -> None:
+    """Write shards until there are enough; an interrupted run continues where it stopped."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--shards", type=int, default=40)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    args.folder.mkdir(parents=True, exist_ok=True)
+    latent, driver = fitted_latents(device)
+    for shard in range(args.shards):
+        path = args.folder / f"shard-{args.seed:02d}-{shard:04d}.safetensors"
+        if path.exists():
+            continue
+        start, g = time.time(), torch.Generator(device).manual_seed(100_000 * (args.seed + 1) + shard)
+        batches = [make_chunks(latent, driver, g) for _ in range(SHARD_CHUNKS // (IDENTITIES * SEGMENTS))]
+        rows = {key: torch.cat([b[key] for b in batches]).cpu().contiguous() for key in batches[0]}
+        save_file(rows, path.with_suffix(".part"))
+        path.with_suffix(".part").replace(path)
+        print(f"{path.name}: {len(rows['clean'])} chunks in {time.time() - start:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""The reference generator's network: a tiny Wan transformer over the DCT latent, conditioned by input channels.
+
+Input channels per latent cell: noisy latent | nearest warped reference | second warped reference | driver drawing |
+position | identity | distances and presence of the references. The network corrects an analytic estimate (a Wiener
+filter of the noisy latent around the warped reference), so that an untrained network already returns the reference.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from diffusers import WanTransformer3DModel
+from torch import Tensor, nn
+
+from cameo.generators.latent import BlockDct
+from cameo.synthetic.traits import IDENTITY_DIM
+
+SIZE, FRAMES, FPS = 64, 8, 25.0
+CHANNELS, DRIVER_CHANNELS, POSITION_CHANNELS, IDENTITY_CHANNELS = 160, 48, 16, 32
+TOKENS, TOKEN_DIM = 4, 64
+FLAG_CHANNELS = 3  # two distances and whether references are shown
+# Rows of the prior's statistics: no reference, then references by distance in look (see warp.look) to the target.
+DISTANCE_EDGES = (0.12, 0.25, 0.5)
+ROWS = 2 + len(DISTANCE_EDGES)
+CONFIG: dict[str, Any] = {
+    "patch_size": (1, 1, 1),
+    "num_attention_heads": 4,
+    "attention_head_dim": 64,
+    "in_channels": 3 * CHANNELS + DRIVER_CHANNELS + POSITION_CHANNELS + IDENTITY_CHANNELS + FLAG_CHANNELS,
+    "out_channels": CHANNELS,
+    "text_dim": TOKEN_DIM,
+    "freq_dim": 128,
+    "ffn_dim": 512,
+    "num_layers": 6,
+    "cross_attn_norm": True,
+    "rope_max_seq_len": 64,
+}
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Hold everything the network is told besides the noisy latent, for `B` chunks.
+
+    driver `[B, 48, T', 8, 8]`, near and second (warped references) `[B, 160, T', 8, 8]`, distance `[B, 2]`, shown `[B]`
+    bool (False: references dropped), identity `[B, 32]`, tokens `[B, 4, 64]`; gain `[B, 160, 1, 1, 1]` and variance
+    `[B, 160, 1, h, w]` of the target given the nearest reference.
+    """
+
+    driver: Tensor
+    near: Tensor
+    second: Tensor
+    distance: Tensor
+    shown: Tensor
+    identity: Tensor
+    tokens: Tensor
+    gain: Tensor
+    variance: Tensor
+
+    def pick(self, index: Tensor | slice) -> Conditions:
+        """Take some of the chunks."""
+        return Conditions(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
+
+    def mirrored(self, latent: BlockDct, driver_latent: BlockDct) -> Conditions:
+        """Mirror left and right."""
+        return replace(
+            self,
+            driver=driver_latent.mirror(self.driver),
+            near=latent.mirror(self.near),
+            second=latent.mirror(self.second),
+            variance=self.variance.flip(-1),
+        )
+
+
+def position_channels(shape: tuple[int, int, int], device: torch.device) -> Tensor:
+    """Sines and cosines of the cell's place, `[1, 16, T', h, w]`."""
+    t, h, w = shape
+    y = ((torch.arange(h, device=device) + 0.5) / h * 2 - 1).view(1, 1, h, 1).expand(1, t, h, w)
+    x = ((torch.arange(w, device=device) + 0.5) / w * 2 - 1).view(1, 1, 1, w).expand(1, t, h, w)
+    waves = [fn(math.pi * k * place) for k in (0.5, 1, 2, 3) for fn in (torch.sin, torch.cos) for place in (y, x)]
+    return torch.cat(waves)[None]
+
+
+def distance_row(distance: Tensor, shown: Tensor) -> Tensor:
+    """Row of the prior's statistics for the nearest reference's distance `[B]`; row 0 where none is shown."""
+    edges = torch.tensor(DISTANCE_EDGES, device=distance.device)
+    return (1 + torch.bucketize(distance.contiguous(), edges)) * shown.long()
+
+
+class ReferenceNet(nn.Module):
+    """Estimate the clean latent from a noisy one under `Conditions`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transformer = WanTransformer3DModel(**CONFIG)
+        nn.init.zeros_(self.transformer.proj_out.weight)
+        nn.init.zeros_(self.transformer.proj_out.bias)
+        self.identity = nn.Linear(IDENTITY_DIM, IDENTITY_CHANNELS)
+        self.to_tokens = nn.Linear(IDENTITY_DIM, TOKENS * TOKEN_DIM)
+        self.no_identity = nn.Parameter(torch.zeros(IDENTITY_CHANNELS))
+        self.no_tokens = nn.Parameter(torch.randn(TOKENS, TOKEN_DIM) * 0.5)
+        self.register_buffer("prior_gain", torch.zeros(ROWS, CHANNELS))
+        self.register_buffer("prior_variance", torch.ones(ROWS, CHANNELS))
+        for name, channels in (("latent", CHANNELS), ("driver", DRIVER_CHANNELS)):
+            self.register_buffer(f"{name}_mean", torch.zeros(channels))
+            self.register_buffer(f"{name}_scale", torch.ones(channels))
+
+    @property
+    def latent(self) -> BlockDct:
+        """The latent of frames."""
+        return BlockDct(CHANNELS).to(self.device).with_statistics(self.latent_mean, self.latent_scale)
+
+    @property
+    def driver_latent(self) -> BlockDct:
+        """The latent of driver drawings."""
+        return BlockDct(DRIVER_CHANNELS).to(self.device).with_statistics(self.driver_mean, self.driver_scale)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.no_identity.device
+
+    def forward(self, noisy: Tensor, t: Tensor, c: Conditions) -> Tensor:
+        """Return the estimated clean latent; noisy `[B, 160, T', 8, 8]`, t `[B]` in 0 (clean) .. 1 (noise)."""
+        b, _, *shape = noisy.shape
+        tv = t.view(b, 1, 1, 1, 1)
+        total = (1 - tv) ** 2 * c.variance + tv**2
+        prior = c.gain * c.near
+        prior = prior + (1 - tv) * c.variance / total * (noisy - (1 - tv) * prior)
+        shown = c.shown.to(noisy.dtype).view(b, 1)
+        per_clip = torch.cat([c.identity, c.distance * shown, shown], 1).view(b, -1, 1, 1, 1).expand(-1, -1, *shape)
+        place = position_channels((shape[0], shape[1], shape[2]), noisy.device).expand(b, -1, -1, -1, -1)
+        mask = shown.view(b, 1, 1, 1, 1)
+        x = torch.cat([noisy, c.near * mask, c.second * mask, c.driver, place, per_clip], 1)
+        with torch.autocast(noisy.device.type, torch.bfloat16):
+            out = self.transformer(hidden_states=x, timestep=t * 1000, encoder_hidden_states=c.tokens, return_dict=False)[0]
+        return prior + (c.variance / total).sqrt() * tv * out.float()
+
+
+def flow_loss(net: ReferenceNet, clean: Tensor, c: Conditions, t: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Rectified-flow velocity loss of a clean-latent estimate, mean over everything.
+
+    Source: X. Liu et al., "Flow straight and fast" (2022): x_t = (1 - t) x + t noise, v = noise - x; an error e of the
+    clean estimate is a velocity error e / t, bounded here at t = 0.2. `weight` `[B, 1, 1, h, w]` stresses places.
+    """
+    tv = t.view(-1, 1, 1, 1, 1)
+    estimate = net((1 - tv) * clean + tv * torch.randn_like(clean), t, c)
+    error = ((estimate - clean) / tv.clamp_min(0.2)) ** 2
+    return (error if weight is None else error * weight).mean()
+
+
+@torch.no_grad()
+def sample_latent(net: ReferenceNet, c: Conditions, steps: int, noise: Tensor, shift: float = 2.0) -> Tensor:
+    """Integrate from noise `[B, 160, T', 8, 8]` to a clean latent in `steps` Euler steps."""
+    x, ts = noise, torch.linspace(1, 0, steps + 1, device=noise.device)
+    ts = shift * ts / (1 + (shift - 1) * ts)
+    for now, then in zip(ts[:-1], ts[1:], strict=True):
+        clean = net(x, now.expand(len(x)), c)
+        x = clean + (x - clean) * (then / now)
+    return x

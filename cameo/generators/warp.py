@@ -1,0 +1,92 @@
+"""Bend a reference frame to a target pose, and draw the pose for the network.
+
+Points are `[N, 10, 2]`, x right and y down in -1..1 of the picture, in `records.LANDMARKS` order.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+# Eyes, nose, mouth corners, chin, jaw. No lips: a closing mouth would fold the picture; the network redraws it.
+WARP_POINTS = (0, 1, 2, 3, 4, 7, 8, 9)
+_GRID = (-1.3, -0.45, 0.45, 1.3)
+ANCHORS = tuple((x, y) for x in _GRID for y in _GRID if max(abs(x), abs(y)) > 1)
+STIFFNESS = 0.04  # ridge on the spline: landmark noise should not fold the picture
+
+
+def pixel_grid(size: int, device: torch.device) -> Tensor:
+    """Pixel centres, `[size * size, 2]` in -1..1."""
+    axis = (torch.arange(size, device=device) + 0.5) / size * 2 - 1
+    ys, xs = torch.meshgrid(axis, axis, indexing="ij")
+    return torch.stack([xs, ys], -1).view(-1, 2)
+
+
+def _kernel(squared: Tensor) -> Tensor:
+    return squared * torch.log(squared + 1e-6)
+
+
+def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
+    return (a[:, :, None] - b[:, None]).pow(2).sum(-1)
+
+
+def warp_to(frames: Tensor, source: Tensor, target: Tensor) -> Tensor:
+    """Bend square frames `[N, H, W, 3]` so that points `source` land on `target`; the border stays put.
+
+    Source: thin-plate spline, F. L. Bookstein, "Principal warps" (1989), solved for the inverse map.
+    """
+    n, size, device = frames.shape[0], frames.shape[1], frames.device
+    anchors = torch.tensor(ANCHORS, device=device).expand(n, -1, -1)
+    src = torch.cat([source[:, WARP_POINTS], anchors], 1)
+    dst = torch.cat([target[:, WARP_POINTS], anchors], 1)
+    k = dst.shape[1]
+    bend = _kernel(_squared_distances(dst, dst)) + STIFFNESS * torch.eye(k, device=device)
+    affine = torch.cat([torch.ones(n, k, 1, device=device), dst], 2)
+    upper = torch.cat([bend, affine], 2)
+    lower = torch.cat([affine.transpose(1, 2), torch.zeros(n, 3, 3, device=device)], 2)
+    wanted = torch.cat([src - dst, torch.zeros(n, 3, 2, device=device)], 1)
+    weights = torch.linalg.solve(torch.cat([upper, lower], 1), wanted)
+    grid = pixel_grid(size, device)[None]
+    linear = torch.cat([torch.ones(1, size * size, 1, device=device), grid], 2).expand(n, -1, -1)
+    basis = torch.cat([_kernel(_squared_distances(grid, dst)), linear], 2)
+    where = (grid + basis @ weights).view(n, size, size, 2)
+    moved = F.grid_sample(frames.permute(0, 3, 1, 2), where, mode="bilinear", padding_mode="border", align_corners=False)
+    return moved.permute(0, 2, 3, 1)
+
+
+def draw_driver(points: Tensor, eye_open: Tensor, size: int) -> Tensor:
+    """Draw landmarks `[N, 10, 2]` and eye openness `[N]` as a picture `[N, size, size, 3]` in 0..1."""
+    n = len(points)
+    grid = pixel_grid(size, points.device)
+    xs, ys = grid[:, 0].view(1, size, size), grid[:, 1].view(1, size, size)
+
+    def at(i: int) -> tuple[Tensor, Tensor]:
+        return points[:, i, 0].view(n, 1, 1), points[:, i, 1].view(n, 1, 1)
+
+    (jaw_lx, _), (jaw_rx, _), (_, chin_y), (_, eye_y0), (_, eye_y1) = at(8), at(9), at(7), at(0), at(1)
+    width = (points[:, 9] - points[:, 8]).norm(dim=-1).clamp_min(0.2).view(n, 1, 1)
+
+    def blob(i: int, radius: float) -> Tensor:
+        x, y = at(i)
+        return torch.exp(-((xs - x) ** 2 + (ys - y) ** 2) / (radius * width) ** 2)
+
+    brow = (eye_y0 + eye_y1) / 2
+    centre = (jaw_lx + jaw_rx) / 2
+    outline = 1 - ((xs - centre) / (width * 0.55)) ** 2 - ((ys - brow) / ((chin_y - brow).abs() + 0.1)) ** 2
+    head = torch.sigmoid(outline * 3)
+    eyes = (blob(0, 0.10) + blob(1, 0.10)) * (0.2 + 0.8 * eye_open.view(n, 1, 1))
+    (left_x, _), (right_x, _), (_, top), (_, bottom) = at(3), at(4), at(5), at(6)
+    half = ((right_x - left_x) / 2).abs() + 0.02
+    gap = (bottom - top).clamp_min(0) / 2
+    inside = 1 - ((xs - (left_x + right_x) / 2) / half) ** 2 - ((ys - (top + bottom) / 2) / (gap + 0.02)) ** 2
+    mouth = torch.sigmoid(inside * 3) * (gap / (gap + 0.03))
+    corners = blob(3, 0.07) + blob(4, 0.07)
+    grey = 0.45 * head + 0.35 * blob(2, 0.09) - 0.5 * eyes + 0.5 * mouth - 0.25 * corners
+    red = mouth + 0.5 * corners
+    return (torch.stack([grey + 0.3 * red, grey, grey + 0.3 * eyes], -1) * 0.6 + 0.3).clamp(0, 1)
+
+
+def look(points: Tensor, eye_open: Tensor) -> Tensor:
+    """Feature vector `[N, 21]` whose distance says how different two frames of one person look."""
+    return torch.cat([points.flatten(1), eye_open[:, None] * 0.4], 1)
