@@ -171,25 +171,19 @@ def _open(path: str | os.PathLike[str], hint: str) -> Iterator[InputContainer]:
 
 
 def _lacks_index(path: str | os.PathLike[str]) -> bool:
-    """Whether this is an MP4 or MOV file without its `moov` box. Source: ISO/IEC 14496-12, 4.2."""
-    boxes: set[bytes] = set()
-    try:
-        with Path(path).open("rb") as file:
-            end = file.seek(0, os.SEEK_END)
-            at = 0
-            while at + 8 <= end and len(boxes) < 64:
-                file.seek(at)
-                header = file.read(16)
-                size, kind = int.from_bytes(header[:4]), header[4:8]
-                if size == 1:
-                    size = int.from_bytes(header[8:16])
-                boxes.add(kind)
-                if size < 8:
-                    break
-                at += size
-    except OSError:
-        return False
-    return b"ftyp" in boxes and b"moov" not in boxes
+    """Whether this is an MP4 or MOV file whose `moov` box is missing or cut. Source: ISO/IEC 14496-12, 4.2."""
+    ends: dict[bytes, int] = {}
+    with Path(path).open("rb") as file:
+        length = file.seek(0, os.SEEK_END)
+        at = 0
+        while at + 8 <= length and len(ends) < 64:
+            file.seek(at)
+            header = file.read(16)
+            size = int.from_bytes(header[:4])
+            size = int.from_bytes(header[8:]) if size == 1 else size
+            at += max(size, 8)
+            ends[header[4:8]] = at
+    return b"ftyp" in ends and not 0 < ends.get(b"moov", 0) <= length
 
 
 def _sha256(path: str | os.PathLike[str]) -> str:

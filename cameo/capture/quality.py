@@ -1,0 +1,53 @@
+"""Say whether a recording is good enough to enrol from, and if not, what to do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cameo.capture.limits import RULES
+from cameo.capture.picture_checks import judge_picture, measure_faces, score_frames
+from cameo.capture.speech_checks import judge_sound
+from cameo.errors import CaptureRejected
+from cameo.records import QualityReport
+
+if TYPE_CHECKING:
+    from cameo.records import Check, Clip, FaceTrack, Speech
+
+
+def assess(clip: Clip, track: FaceTrack, speech: Speech) -> QualityReport:
+    """Run every check on a recording, its face track and its speech.
+
+    Checks that need a face or speech are left out when there is none.
+    """
+    faces = measure_faces(clip, track)
+    scores, reasons = score_frames(track, faces)
+    usable = np.array([not reason for reason in reasons], bool)
+    checks = judge_picture(clip, track, faces, usable) + judge_sound(clip, speech)
+    return QualityReport(tuple(checks), scores, reasons)
+
+
+def require_good(report: QualityReport) -> None:
+    """Let a good recording pass.
+
+    Raises:
+        CaptureRejected: naming the first failed check, with its advice as the hint; the report is attached.
+    """
+    if not report.failed:
+        return
+    first = report.failed[0]
+    others = len(report.failed) - 1
+    more = f" (and {others} more failed {'check' if others == 1 else 'checks'})" if others else ""
+    raise CaptureRejected(_problem(first) + more, first.advice, report)
+
+
+def _problem(check: Check) -> str:
+    """Say in one line what is wrong; total absence has words of its own."""
+    if check.name == "face" and check.value == 0:
+        return "no face found in the clip"
+    if check.name == "speech" and check.value == 0:
+        return "no speech found, the sound holds noise or music only"
+    rule = RULES[check.name]
+    limit = f"{rule.sense} {rule.fail:g} {rule.unit}".rstrip()
+    return f"{rule.problem.format(value=check.value)}, {limit} needed"
