@@ -36,4 +36,4 @@ def remember_passphrase(fingerprint: str, passphrase: str) -> None:
         keyring.set_password(_SERVICE, fingerprint, passphrase)
     except (KeyringError, RuntimeError, OSError):
         message = "this machine has no working keyring; the passphrase was not stored"
-        raise CameoError(message, "leave out --keyring and keep the passphrase yourself") from None
+        raise CameoError(message, "the key file is made and good: keep its passphrase yourself") from None

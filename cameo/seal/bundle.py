@@ -10,9 +10,10 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from cameo.crypto.box import commit, fresh_key, open_stream, seal_stream, wrap_key
 from cameo.crypto.encoding import decode_base64, encode_base64, encode_json, sha256_hex
@@ -46,8 +47,7 @@ _HINT = "the file was changed or is damaged: do not use it"
 _VERIFIED = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """Hand one part to `seal_bundle`.
 
     Attributes:

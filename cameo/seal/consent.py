@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -166,6 +165,8 @@ def parse_terms(text: str, what: str = "the consent file") -> ConsentTerms:
     Raises:
         UsageError: not TOML, or not terms.
     """
+    import tomllib  # here, because reading a sealed record does not need it
+
     hint = 'the smallest file that works is [[purposes]] with id = "birthday"'
     try:
         terms = msgspec.convert(tomllib.loads(text), ConsentTerms, builtin_types=(datetime.date,))

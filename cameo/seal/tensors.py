@@ -9,9 +9,10 @@ import json
 import sys
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import isfinite, prod
 from typing import Any
+
+import msgspec
 
 from cameo.errors import NotVerified
 
@@ -28,8 +29,7 @@ _EXPONENT_16 = {"F16": 0x7C00, "BF16": 0x7F80}
 _HINT = "the file was not made by cameo, or its maker cannot be trusted: do not use it"
 
 
-@dataclass(frozen=True, slots=True)
-class TensorInfo:
+class TensorInfo(msgspec.Struct, frozen=True):
     """Describe one tensor: dtype as safetensors names it, shape, and where its bytes stand after the header."""
 
     dtype: str
@@ -38,8 +38,7 @@ class TensorInfo:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class TensorTable:
+class TensorTable(msgspec.Struct, frozen=True):
     """Describe a whole file: tensors by name, and its string metadata."""
 
     tensors: Mapping[str, TensorInfo]

@@ -1,0 +1,105 @@
+"""The command line: a table of verbs, of which only the one that is called gets loaded."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+from cameo.cli import terminal
+from cameo.errors import CameoError, UsageError
+
+
+class Verb(NamedTuple):
+    """Point to the function of a verb, as "module:function", and say in a line what it does.
+
+    The function takes the words after the verb, and raises a `CameoError` when it fails.
+    """
+
+    target: str
+    help: str
+
+
+VERBS = {
+    "keygen": Verb("cameo.cli.keys:keygen", "make an owner's keys: a protected .key file and a .pub file"),
+    "sample": Verb("cameo.cli.sample:sample", "render a talking person who does not exist, to try things with"),
+    "enroll": Verb("cameo.cli.enroll:enroll", "turn a selfie video into a sealed double"),
+    "inspect": Verb("cameo.cli.bundle:inspect", "show what a double holds and allows, in plain words"),
+    "verify": Verb("cameo.cli.bundle:verify", "check that a double is whole and its owner's"),
+    "cast": Verb("cameo.cli.cast:cast", "generate a clip of a double, with its owner's key"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit status: 0, or that of the error (design §7)."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    traceback = words[:1] == ["--traceback"]
+    if traceback:
+        words = words[1:]
+    if not words or words[0] in ("--help", "-h", "help"):
+        print(_help(), file=sys.stdout if words else sys.stderr)
+        return 0 if words else UsageError.exit_code
+    if words[0] == "--version":
+        from cameo import __version__
+
+        print(f"cameo {__version__}")
+        return 0
+    try:
+        status = _run(words[0], words[1:])
+        sys.stdout.flush()
+        return status
+    except CameoError as error:
+        if traceback:
+            raise
+        return terminal.fail(error)
+    except SystemExit as stop:  # --help of a verb has printed its text
+        return stop.code if isinstance(stop.code, int) else 0
+    except KeyboardInterrupt:
+        return terminal.interrupted()
+    except BrokenPipeError:
+        terminal.close_stdout()
+        return 1
+    except Exception as error:
+        if traceback:
+            raise
+        kind = type(error).__name__
+        hint = "this is a bug or a broken installation; see it in full with: cameo --traceback …"
+        return terminal.fail(CameoError(f"unexpected {kind}: {error}", hint))
+
+
+def _run(name: str, words: list[str]) -> int:
+    """Load a verb and hand it its words."""
+    verb = VERBS.get(name)
+    if verb is None:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, VERBS, 1)
+        hint = f"did you mean: cameo {near[0]}" if near else f"the verbs are: {', '.join(VERBS)}"
+        raise UsageError(f"there is no verb {name!r}", hint)
+    module, function = verb.target.split(":")
+    getattr(import_module(module), function)(words)
+    return 0
+
+
+def _help() -> str:
+    width = max(map(len, VERBS))
+    verbs = "\n".join(f"  {name:<{width}}  {verb.help}" for name, verb in VERBS.items())
+    return f"""\
+Usage: cameo VERB [OPTIONS]
+
+Turn a selfie and a voice into a double: a signed, encrypted file that only its owner's key opens.
+
+Verbs:
+{verbs}
+
+Options:
+  --help       this text; `cameo VERB --help` says more about one
+  --version    the version
+  --traceback  before the verb: show where an error came from
+
+A first double:
+  cameo sample selfie.mp4
+  cameo keygen --out ada.key
+  cameo enroll selfie.mp4 --key ada.key --out ada.cameo --report ada.html
+  cameo cast ada.cameo --key ada.key --out clip.mp4"""

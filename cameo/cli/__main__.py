@@ -1,0 +1,9 @@
+"""Run the command line: `python -m cameo.cli`."""
+
+from __future__ import annotations
+
+import sys
+
+from cameo.cli import main
+
+sys.exit(main())

@@ -1,0 +1,26 @@
+"""Where this installation keeps things, and what its environment says; nothing else reads the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def home() -> Path:
+    """Return the folder for cameo's own data: $CAMEO_HOME, or the user's data folder. It may not exist yet."""
+    named = os.environ.get("CAMEO_HOME")
+    if named:
+        return Path(named).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("cameo", appauthor=False))
+
+
+def passphrase() -> str | None:
+    """Return $CAMEO_PASSPHRASE; None when it is unset or empty."""
+    return os.environ.get("CAMEO_PASSPHRASE") or None
+
+
+def wants_colour() -> bool:
+    """Say whether the environment leaves room for colour (no-color.org)."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

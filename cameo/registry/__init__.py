@@ -1,0 +1,1 @@
+"""What was enrolled on this machine: identifiers, owners and paths, never a biometric."""
