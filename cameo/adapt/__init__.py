@@ -1,0 +1,1 @@
+"""Tune an adapter on one person's footage, with a judge of likeness watching."""

@@ -1,0 +1,41 @@
+"""Turn a tuned LoRA and identity into the bytes that are sealed, in the layout diffusers loads."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import torch
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
+from safetensors.torch import save
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from cameo.generators.base import Identity
+
+PREFIX = "transformer."  # diffusers' save_lora_weights puts it before every key; without it nothing loads
+
+
+def lora_config(targets: str, rank: int) -> LoraConfig:
+    """Describe a LoRA with alpha equal to its rank: a file read without metadata then has the right strength."""
+    return LoraConfig(r=rank, lora_alpha=rank, target_modules=targets, init_lora_weights="gaussian")
+
+
+def _plain(config: LoraConfig) -> dict[str, Any]:
+    kinds = (str, int, float, bool, type(None), list, dict)
+    values = {k: sorted(v) if isinstance(v, set) else v for k, v in config.to_dict().items()}
+    return {k: v for k, v in values.items() if isinstance(v, kinds)}
+
+
+def lora_bytes(denoiser: nn.Module, adapter: str, config: LoraConfig, facts: dict[str, str]) -> bytes:
+    """Serialise the LoRA named `adapter` as half-precision safetensors with diffusers' metadata."""
+    state: dict[str, Tensor] = get_peft_model_state_dict(denoiser, adapter_name=adapter)
+    tensors = {PREFIX + k: v.detach().to(torch.float16).contiguous() for k, v in sorted(state.items())}
+    described = {f"{PREFIX}{k}": v for k, v in _plain(config).items()}
+    return save(tensors, {"format": "pt", "lora_adapter_metadata": json.dumps(described), **facts})
+
+
+def identity_bytes(identity: Identity, facts: dict[str, str]) -> bytes:
+    """Serialise everything else that makes the generator show the person."""
+    return save(identity.tensors(), {"format": "pt", **facts})

@@ -1,0 +1,232 @@
+"""The tuning loop: flow matching on a person's footage, with a judge that keeps the best checkpoint, step 0 included."""
+
+from __future__ import annotations
+
+import io
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cameo.adapt.export import identity_bytes, lora_bytes, lora_config
+from cameo.adapt.judge import Embed, Judge, Verdict
+from cameo.adapt.recipe import Recipe
+from cameo.errors import CameoError
+from cameo.records import Adapter, TuningStep
+
+if TYPE_CHECKING:
+    from cameo.generators.base import Footage, Generator, Identity, Motion
+    from cameo.records import Float32, UInt8
+
+Progress = Callable[[str, float], None]
+NAME = "tuning"
+GAP = 8  # frames between what is learned from and what the judge sees
+DROPPED_SHARE = 0.25  # of the score: likeness without references, so that the adapter must know the person
+
+
+class CheckpointStore(Protocol):
+    """Keep an unfinished run; what is stored is biometric, so an implementation must encrypt it."""
+
+    def load(self) -> bytes | None:
+        """Return the last checkpoint, if any."""
+        ...
+
+    def save(self, data: bytes) -> None:
+        """Replace the checkpoint."""
+        ...
+
+    def clear(self) -> None:
+        """Forget it."""
+        ...
+
+
+@dataclass
+class _Run:
+    """State of a run: what is tuned, its moving average, the best so far."""
+
+    params: list[nn.Parameter]
+    average: list[Tensor]
+    best: list[Tensor]
+    best_score: float
+    best_step: int
+    step: int
+    curve: list[TuningStep]
+
+
+def tune(
+    generator: Generator, footage: Footage, embed: Embed, others: tuple[UInt8, Float32],
+    recipe: Recipe | None = None, store: CheckpointStore | None = None, progress: Progress | None = None,
+) -> Adapter:  # fmt: skip
+    """Tune a face adapter of a generator on footage.
+
+    Args:
+        generator: what is tuned for; its weights are left as they were.
+        footage: the person, from `generator.footage`.
+        embed: the judge's recogniser.
+        others: frames and landmarks (pixels) of other people, whom the result must not resemble.
+        recipe: settings.
+        store: where an interrupted run continues from.
+        progress: called with a label and 0..1.
+
+    Raises:
+        CameoError: the footage is too short, or the loss is not a number.
+    """
+    recipe = recipe or Recipe()
+    train, held = split(footage, recipe.held_out)
+    torch.manual_seed(recipe.seed)
+    identity = generator.fit_identity(train)
+    denoiser, config = generator.denoiser, lora_config(generator.lora_targets("face"), recipe.rank)
+    judge = Judge(embed, _still(held, recipe.judged_frames), others)
+    denoiser.add_adapter(config, adapter_name=NAME)
+    try:
+        params = [p for p in denoiser.parameters() if p.requires_grad] + list(identity.trainable())
+        run = _Run(params, _copy(params), _copy(params), -math.inf, 0, 0, [])
+        before = _shots(generator, identity, held)
+        _loop(generator, identity, train, held, judge, recipe, run, store, progress)
+        _assign(run.params, run.best)
+        after = _shots(generator, identity, held)
+        facts = {"generator": generator.id, "base_model_sha256": generator.base_digest, "step": str(run.best_step)}
+        parts = {
+            f"adapter.{generator.id}.face": lora_bytes(denoiser, NAME, config, facts),
+            f"identity.{generator.id}.face": identity_bytes(identity, facts),
+        }
+    finally:
+        denoiser.delete_adapters(NAME)
+    if store:
+        store.clear()
+    real = np.asarray(held.frames[_spread(held, 6)])
+    return Adapter(generator.id, generator.base_digest, parts, tuple(run.curve), run.best_step, before, after, real, asdict(recipe))
+
+
+def split(footage: Footage, share: float) -> tuple[Footage, Footage]:
+    """Part footage into what is learned from and, after a gap, the last `share` that only the judge sees."""
+    cut = int(len(footage) * (1 - share))
+    train, held = footage.part(0, cut - GAP), footage.part(cut, len(footage))
+    if len(train.windows(8, 2)) < 8 or len(held.windows(8, 8)) < 1:
+        raise CameoError(
+            "too few usable frames to tune an adapter", "record at least 5 s with your face in view the whole time"
+        )
+    return train, held
+
+
+def _loop(
+    generator: Generator, identity: Identity, train: Footage, held: Footage, judge: Judge,
+    recipe: Recipe, run: _Run, store: CheckpointStore | None, progress: Progress | None,
+) -> None:  # fmt: skip
+    loss_of = generator.training_loss(train, identity, recipe.drop_references)
+    optimiser = torch.optim.AdamW(run.params, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.0)
+    if store and (kept := store.load()):
+        _restore(kept, run, optimiser)
+    else:
+        _judge(generator, identity, held, judge, recipe, run, math.nan, 0.0)
+    start, losses, stale = time.monotonic(), [], 0
+    while run.step < recipe.steps and stale < recipe.patience:
+        for group in optimiser.param_groups:
+            group["lr"] = recipe.learning_rate * _schedule(run.step, recipe)
+        loss = loss_of(recipe.batch)
+        if not bool(loss.isfinite()):
+            raise CameoError("the tuning loss is not a number", "run again with a lower learning rate (Recipe.learning_rate)")
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(run.params, 1.0)
+        optimiser.step()
+        run.step += 1
+        losses.append(float(loss.detach()))
+        with torch.no_grad():
+            share = max(1 - recipe.average, 4 / (run.step + 4))
+            torch._foreach_lerp_(run.average, [p.detach() for p in run.params], share)
+        if run.step % recipe.judge_every == 0 or run.step == recipe.steps:
+            mean, losses = float(np.mean(losses)), []
+            better = _judge(generator, identity, held, judge, recipe, run, mean, time.monotonic() - start)
+            stale = 0 if better else stale + 1
+            if store:
+                store.save(_checkpoint(run, optimiser))
+        if progress:
+            note = f"tuning: loss {losses[-1] if losses else run.curve[-1].loss:.3f}, likeness {run.curve[-1].likeness:.3f}"
+            progress(note, run.step / recipe.steps)
+
+
+def _judge(
+    generator: Generator, identity: Identity, held: Footage, judge: Judge,
+    recipe: Recipe, run: _Run, loss: float, seconds: float,
+) -> bool:  # fmt: skip
+    """Judge the averaged weights; keep them if they are the best. Returns whether they are."""
+    live = _copy(run.params)
+    _assign(run.params, run.average)
+    verdict = judged(generator, identity, held, judge, recipe)
+    without = judged(generator, identity, held, judge, recipe, show=False)
+    score = (1 - DROPPED_SHARE) * verdict.likeness + DROPPED_SHARE * without.likeness
+    run.curve.append(TuningStep(run.step, loss, verdict.likeness, verdict.impostor, seconds))
+    better = score > run.best_score
+    if better:
+        run.best, run.best_score, run.best_step = _copy(run.params), score, run.step
+    _assign(run.params, live)
+    return better
+
+
+def judged(
+    generator: Generator, identity: Identity, held: Footage, judge: Judge, recipe: Recipe, show: bool = True
+) -> Verdict:
+    """Score frames generated along held-out motion."""
+    index = _spread(held, recipe.judged_frames)
+    frames = generator.sample(identity, held.motion, recipe.seed, show)[index]
+    return judge.score(frames, _pixels(held.motion, index, frames.shape[1]))
+
+
+def _still(held: Footage, count: int) -> tuple[UInt8, Float32]:
+    index = _spread(held, count)
+    return np.asarray(held.frames[index]), _pixels(held.motion, index, held.frames.shape[1])
+
+
+def _spread(held: Footage, count: int) -> Tensor:
+    usable = torch.nonzero(held.usable).flatten()
+    return usable[torch.linspace(0, len(usable) - 1, min(count, len(usable))).round().long()]
+
+
+def _pixels(motion: Motion, index: Tensor, size: int) -> Float32:
+    return np.asarray((motion.points[index] + 1) * size / 2 - 0.5, np.float32)
+
+
+def _shots(generator: Generator, identity: Identity, held: Footage) -> UInt8:
+    return generator.sample(identity, held.motion, 0)[_spread(held, 6)]
+
+
+def _schedule(step: int, recipe: Recipe) -> float:
+    fall = 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
+    return min(1.0, (step + 1) / recipe.warm_up) * max(0.05, fall)
+
+
+def _copy(params: Sequence[Tensor]) -> list[Tensor]:
+    return [p.detach().clone() for p in params]
+
+
+@torch.no_grad()
+def _assign(params: Sequence[nn.Parameter], values: Sequence[Tensor]) -> None:
+    for p, v in zip(params, values, strict=True):
+        p.copy_(v)
+
+
+def _checkpoint(run: _Run, optimiser: torch.optim.Optimizer) -> bytes:
+    buffer = io.BytesIO()
+    state = {
+        "params": _copy(run.params), "average": run.average, "best": run.best, "best_score": run.best_score,
+        "best_step": run.best_step, "step": run.step, "curve": [asdict(s) for s in run.curve],
+        "optimiser": optimiser.state_dict(), "rng": torch.get_rng_state(),
+    }  # fmt: skip
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+def _restore(data: bytes, run: _Run, optimiser: torch.optim.Optimizer) -> None:
+    state = torch.load(io.BytesIO(data), weights_only=True)
+    _assign(run.params, state["params"])
+    run.average, run.best = state["average"], state["best"]
+    run.best_score, run.best_step, run.step = state["best_score"], state["best_step"], state["step"]
+    run.curve = [TuningStep(**s) for s in state["curve"]]
+    optimiser.load_state_dict(state["optimiser"])
+    torch.set_rng_state(state["rng"])

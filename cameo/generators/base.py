@@ -1,0 +1,106 @@
+"""What a generator must answer so that a double can be tuned for it and cast in it.
+
+One file per family implements `Generator`. The workflows know nothing else about a model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from cameo.records import Clip, FaceTrack, UInt8
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Drive a head: points `[T, 10, 2]` in -1..1 of the picture (`records.LANDMARKS` order), eye openness `[T]`."""
+
+    points: Tensor
+    eye_open: Tensor
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __getitem__(self, index: slice | Tensor) -> Motion:
+        return Motion(self.points[index], self.eye_open[index])
+
+
+@dataclass(frozen=True)
+class Footage:
+    """Hold a person's recording as the generator sees it.
+
+    frames `[T, S, S, 3]` uint8, motion of the same length, usable `[T]` bool: frames good enough to learn from.
+    """
+
+    frames: Tensor
+    motion: Motion
+    usable: Tensor
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def part(self, start: int, stop: int) -> Footage:
+        """Take the frames start..stop."""
+        return Footage(self.frames[start:stop], self.motion[start:stop], self.usable[start:stop])
+
+    def windows(self, length: int, stride: int) -> Tensor:
+        """First frames of all runs of `length` usable frames, every `stride` frames, `[n]`."""
+        run = self.usable.float().unfold(0, length, 1).amin(1) if len(self) >= length else torch.zeros(0)
+        starts = torch.arange(0, len(run), stride)
+        return starts[run[starts] > 0]
+
+
+class Identity(Protocol):
+    """Everything but the LoRA that makes the generator show one person: sealed and gated exactly like the LoRA."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what is sealed, by name."""
+        ...
+
+    def trainable(self) -> Sequence[nn.Parameter]:
+        """Return the learned inputs."""
+        ...
+
+
+class Generator(Protocol):
+    """A video generator with a conditioning path for a person."""
+
+    id: str
+    base_digest: str
+    fps: float
+    modalities: tuple[str, ...]
+
+    @property
+    def denoiser(self) -> nn.Module:
+        """The module a LoRA attaches to."""
+        ...
+
+    def lora_targets(self, modality: str) -> str:
+        """Return the regular expression of the modules that a modality's LoRA adapts."""
+        ...
+
+    def footage(self, clip: Clip, track: FaceTrack, usable: Tensor) -> Footage:
+        """Crop and scale a recording to what the generator works on."""
+        ...
+
+    def fit_identity(self, footage: Footage) -> Identity:
+        """Take references and statistics from footage; learned inputs start neutral."""
+        ...
+
+    def load_identity(self, tensors: Mapping[str, Tensor]) -> Identity:
+        """Rebuild an identity from sealed tensors, checking names and shapes."""
+        ...
+
+    def training_loss(self, footage: Footage, identity: Identity, drop_references: float) -> Callable[[int], Tensor]:
+        """Cache latents and return a function from batch size to the family's training loss."""
+        ...
+
+    def sample(self, identity: Identity, motion: Motion, seed: int, show_references: bool = True) -> UInt8:
+        """Generate `[T, S, S, 3]` uint8 frames of the person along a motion."""
+        ...
