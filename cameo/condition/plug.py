@@ -1,0 +1,109 @@
+"""Load a double's verified bytes into a generator for the length of a `with` block.
+
+Invariants: only the given bytes are loaded (no second read of a file); every tensor is consumed or nothing is loaded;
+after the block, exceptions included, the generator's weights are bit for bit what they were. Nothing is ever fused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from peft.utils import get_peft_model_state_dict
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor, nn
+
+from cameo.errors import NotVerified, UsageError
+
+if TYPE_CHECKING:
+    from cameo.generators.base import Generator, Identity
+
+PREFIX = "transformer"
+NAME = "cameo"
+
+
+@contextmanager
+def plug(generator: Generator, parts: Mapping[str, bytes]) -> Iterator[Identity]:
+    """Yield the person's identity while their adapter is active in the generator.
+
+    Args:
+        generator: what to plug into; nothing else may be plugged into it.
+        parts: decrypted parts by name; `adapter.<generator>.face` and `identity.<generator>.face` are used.
+
+    Raises:
+        UsageError: the double has no parts for this generator, or something is plugged in already.
+        NotVerified: the parts belong to other base weights, or do not fit them.
+    """
+    names = [f"{kind}.{generator.id}.face" for kind in ("adapter", "identity")]
+    missing = [name for name in names if name not in parts]
+    if missing:
+        raise UsageError(f"this double holds no {missing[0]}", f"tune it for the {generator.id} generator first")
+    if getattr(generator.denoiser, "peft_config", None):
+        raise UsageError("another adapter is plugged into this generator", "unplug it, or load the generator afresh")
+    adapter, identity = (_read(parts[name], name, generator.base_digest) for name in names)
+    before = weights_digest(generator.denoiser)
+    try:
+        _load_lora(generator.denoiser, adapter, _header(parts[names[0]]))
+        yield generator.load_identity(identity)
+    finally:
+        if getattr(generator.denoiser, "peft_config", None):
+            generator.denoiser.delete_adapters(NAME)
+            generator.denoiser.__dict__.pop("peft_config", None)
+            generator.denoiser._hf_peft_config_loaded = False
+    if weights_digest(generator.denoiser) != before:
+        raise NotVerified("the generator's weights changed while a double was plugged in", "load the generator afresh")
+
+
+def weights_digest(denoiser: nn.Module) -> str:
+    """SHA-256 (hex) over names and values of all weights, adapters not counted."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(denoiser.state_dict().items()):
+        if "lora_" in name:
+            continue
+        digest.update(name.replace(".base_layer", "").encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _header(data: bytes) -> dict[str, str]:
+    size = int.from_bytes(data[:8], "little")
+    metadata = json.loads(data[8 : 8 + size]).get("__metadata__", {})
+    return {str(k): str(v) for k, v in metadata.items()}
+
+
+def _read(data: bytes, name: str, base_digest: str) -> dict[str, Tensor]:
+    try:
+        tensors = load(data)
+        facts = _header(data)
+    except (SafetensorError, ValueError) as error:
+        raise NotVerified(f"{name} is not a safetensors file", "the double is damaged: ask its owner for it again") from error
+    if facts.get("base_model_sha256") != base_digest:
+        raise NotVerified(f"{name} was tuned for other base weights than this generator's", "tune the double again")
+    for key, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise NotVerified(f"{name} holds a value that is not a number in '{key}'", "tune the double again")
+    return tensors
+
+
+def _load_lora(denoiser: Any, tensors: dict[str, Tensor], facts: dict[str, str]) -> None:
+    """Load a LoRA and prove that every tensor arrived."""
+    prefix = PREFIX + "."
+    stray = [key for key in tensors if not key.startswith(prefix)]
+    if stray or not tensors:
+        raise NotVerified(f"the adapter holds a tensor of another model: {(stray or ['none'])[0]}", "tune the double again")
+    state = {key: value.float() for key, value in tensors.items()}
+    try:
+        described = json.loads(facts["lora_adapter_metadata"])
+        metadata = {k.removeprefix(prefix): v for k, v in described.items()}
+        denoiser.load_lora_adapter(dict(state), prefix=PREFIX, metadata=metadata, adapter_name=NAME)
+    except (KeyError, ValueError, RuntimeError, TypeError) as error:
+        raise NotVerified("the adapter does not fit this generator", "tune the double again") from error
+    arrived = get_peft_model_state_dict(denoiser, adapter_name=NAME)
+    expected = {key.removeprefix(prefix): value for key, value in state.items()}
+    if set(arrived) != set(expected) or any(not torch.equal(arrived[k].float(), expected[k]) for k in expected):
+        raise NotVerified("not every tensor of the adapter was loaded", "tune the double again")
