@@ -60,12 +60,12 @@ class _Draw:
 
 
 def sample_motion(clips: int, frames: int, generator: torch.Generator, pose: float = 1.0) -> Motion:
-    """Draw `clips` tracks of `frames` frames at 10 to 14 frames a second; `pose` scales how far heads turn."""
-    fps = 10 + 4 * torch.rand(1, generator=generator, device=generator.device).item()
+    """Draw `clips` tracks of `frames` frames at 20 to 30 frames a second; `pose` scales how far heads turn."""
+    fps = 20 + 10 * torch.rand(1, generator=generator, device=generator.device).item()
     d = _Draw(clips, frames, fps, generator)
     talks = (d.uniform(0, 1) < 0.8).float()
     loud = d.uniform(0.25, 1.0)
-    since = torch.arange(frames, device=generator.device).view(1, frames) - d.uniform(0, 1) * frames * 2.5
+    since = torch.arange(frames, device=generator.device).view(1, frames) - d.uniform(0, 1) * fps * 3
     return Motion(
         yaw=((d.slow(0.14) + d.still(0.20)) * pose).clamp(-0.75, 0.75),
         pitch=((d.slow(0.08) + d.still(0.10)) * pose).clamp(-0.38, 0.38),
@@ -74,7 +74,7 @@ def sample_motion(clips: int, frames: int, generator: torch.Generator, pose: flo
         pucker=(d.slow(0.45, 0.5, 2.5) * talks + d.still(0.15)).clamp(-0.7, 1),
         smile=(d.slow(0.3) + d.still(0.4)).clamp(-0.6, 1),
         brow=(d.slow(0.35) + d.still(0.25)).clamp(-1, 1),
-        blink=torch.exp(-((since / 0.9) ** 2)),
+        blink=torch.exp(-((since / fps / 0.09) ** 2)),
         dx=d.slow(0.025) + d.still(0.05),
         dy=d.slow(0.02) + d.still(0.05),
         scale=torch.exp(d.still(0.09) + d.slow(0.015)),
