@@ -1,0 +1,1 @@
+"""Turn faces and voices into templates: encoders behind two protocols, pooling and comparison."""

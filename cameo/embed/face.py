@@ -1,0 +1,55 @@
+"""What a face encoder is, and how one is chosen by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from cameo.errors import UsageError
+
+if TYPE_CHECKING:
+    from cameo.records import Bool, EncoderInfo, Float32, UInt8
+
+
+class FaceEncoder(Protocol):
+    """Turn pictures of faces into unit vectors that lie close for one person."""
+
+    @property
+    def info(self) -> EncoderInfo:
+        """Name, digest, size, assurance and threshold of this encoder."""
+
+    def embed(self, frames: UInt8, points: Float32 | None = None) -> tuple[Float32, Bool]:
+        """Encode the main face of every frame.
+
+        Args:
+            frames: `[N, H, W, 3]` uint8 RGB.
+            points: `[N, 10, 2]` pixels in `records.LANDMARKS` order, NaN where there is no face; without them the
+                encoder looks for the largest face itself.
+
+        Returns:
+            `[N, D]` float32 unit rows, zeros where no face was found, and `[N]` whether one was found.
+        """
+
+
+def load_face_encoder(spec: str = "embedded") -> FaceEncoder:
+    """Load the face encoder named by `spec`.
+
+    Args:
+        spec: `embedded` (in the package, no download), or `insightface:PATH`, PATH being the folder of a pack that
+            holds one detector and one recogniser as `*.onnx`.
+
+    Raises:
+        UsageError: `spec` names no encoder.
+        MissingWeights: the weights are not there, are not such a pack, or differ from their digest.
+    """
+    kind, separator, place = spec.partition(":")
+    # Either implementation loads libraries the other does without.
+    if spec == "embedded":
+        from cameo.embed.face_embedded import EmbeddedFaceEncoder
+
+        return EmbeddedFaceEncoder.load()
+    if kind == "insightface" and separator and place:
+        from cameo.embed.face_insightface import InsightFaceEncoder
+
+        return InsightFaceEncoder.load(Path(place))
+    raise UsageError(f"unknown face model {spec!r}", "use embedded, or insightface:FOLDER for an InsightFace pack")
