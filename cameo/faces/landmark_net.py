@@ -17,11 +17,15 @@ POINTS = 10
 
 def normalise(grey: Tensor) -> Tensor:
     """Divide out local brightness and contrast of `[N, 1, 64, 64]` in 0..1, so that light and skin tone matter less."""
-    mean = F.avg_pool2d(F.pad(grey, (8, 8, 8, 8), mode="replicate"), 17, 1)
-    centred = grey - mean
-    spread = F.avg_pool2d(F.pad(centred**2, (8, 8, 8, 8), mode="replicate"), 17, 1).sqrt()
+    centred = grey - _box_mean(grey)
+    spread = _box_mean(centred**2).sqrt()
     overall = centred.flatten(1).std(1).view(-1, 1, 1, 1)
     return centred / (spread + 0.5 * overall + 0.01)
+
+
+def _box_mean(values: Tensor) -> Tensor:
+    rows = F.avg_pool2d(F.pad(values, (8, 8, 0, 0), mode="replicate"), (1, 17), 1)
+    return F.avg_pool2d(F.pad(rows, (0, 0, 8, 8), mode="replicate"), (17, 1), 1)
 
 
 def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

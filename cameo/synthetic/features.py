@@ -133,7 +133,7 @@ def paint_mouth(head: Head, s: Surface, front: Tensor, picture: Tensor) -> Tenso
     half = head.mouth_shape()[0]
     gap = (head.mouth * 0.26).clamp_min(1e-3)
     arch = 0.02 * ((s.u - t.mouth_lean) / half) ** 2
-    teeth = soft(0.045 - arch - depth, 0.008)
+    teeth = soft(0.045 - arch - depth, 0.008) * soft(t.seed(2) + 0.55, 0.25)  # some people hide theirs
     tongue = soft(depth - gap * 0.62, 0.02) * ridge(s.u, 0.14) * 0.8
     inside = colour(*(torch.full_like(t.lip_red, c) for c in (0.16, 0.05, 0.05)))
     inside = over(inside, torch.tensor([0.62, 0.28, 0.28], device=s.u.device), tongue)
