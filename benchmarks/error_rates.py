@@ -48,7 +48,7 @@ def rates(genuine: Float32, impostor: Float32) -> Rates:
 
 
 def all_pairs(rows: Float32, people: Int64, sessions: Int64 | None = None) -> tuple[Float32, Float32]:
-    """Score every pair of unit rows `[N, D]`; pairs of one person's same session are left out when sessions are given."""
+    """Score every pair of unit rows `[N, D]`; with sessions given, pairs of one person's same session are left out."""
     scores = rows @ rows.T
     upper = np.triu(np.ones_like(scores, bool), 1)
     same = people[:, None] == people[None]

@@ -57,7 +57,8 @@ def _nearest_two(points: Tensor, eyes: Tensor, at: Tensor, g: torch.Generator) -
     usable = (s - 1) * at.shape[1]
     random = torch.randint(0, usable, (s, 2), generator=g, device=at.device)
     chance = torch.rand(s, 2, generator=g, device=at.device)
-    rank = torch.where(chance < torch.tensor([0.7, 0.6], device=at.device), torch.tensor([0, 1], device=at.device), random)
+    often, first = torch.tensor([0.7, 0.6], device=at.device), torch.tensor([0, 1], device=at.device)
+    rank = torch.where(chance < often, first, random)
     chosen = order.gather(1, rank)
     return chosen, distance.gather(1, chosen)
 

@@ -125,7 +125,7 @@ def main() -> None:
         rows = render_people(args.people, torch.Generator().manual_seed(args.seed))
         torch.save(rows, cache)
     held = max(64, len(rows["eye"]) // 20)
-    net = LandmarkNet().to(memory_format=torch.channels_last)
+    net = LandmarkNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=1e-4)
     start, step, curve = time.time(), 0, []
     while (done := (time.time() - start) / args.seconds) < 1:

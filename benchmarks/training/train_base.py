@@ -1,7 +1,7 @@
 """Train the reference generator's base weights from scratch, on rendered people only.
 
-    python benchmarks/training/base_data.py SHARDS --shards 40
-    python benchmarks/training/train_base.py SHARDS --out cameo/generators/weights/reference.safetensors --seconds 5400
+    python -m benchmarks.training.base_data SHARDS --shards 40
+    python -m benchmarks.training.train_base SHARDS --out cameo/generators/weights/reference.safetensors --seconds 5400
 
 Shards that appear while training are picked up. Seed, steps, time and the loss curve are written beside the weights;
 a killed run continues from its last checkpoint with --resume. Runs on a GPU where there is one, else on the CPU.
@@ -15,12 +15,13 @@ import json
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from base_data import fitted_latents
+from benchmarks.training.base_data import fitted_latents
 from cameo.generators.reference_net import ROWS, Conditions, ReferenceNet, distance_row, flow_loss
 
 HELD_OUT = 96  # chunks of the first shard (16 identities) that are never trained on
@@ -113,7 +114,8 @@ def validate(net: ReferenceNet, held: dict[str, Tensor]) -> dict[str, float]:
     n, out = len(rows["clean"]), {}
     with torch.random.fork_rng(devices=[]):
         for label, shown in (("with", True), ("without", False)):
-            c = conditions(net, rows, torch.full((n,), shown, device=device), torch.zeros(n, dtype=torch.bool, device=device))
+            known = torch.zeros(n, dtype=torch.bool, device=device)
+            c = conditions(net, rows, torch.full((n,), shown, device=device), known)
             for t in (0.25, 0.6, 0.95):
                 torch.manual_seed(int(t * 100))
                 out[f"{label}@{t}"] = flow_loss(net, rows["clean"], c, torch.full((n,), t, device=device)).item()
@@ -132,7 +134,8 @@ def save(net: ReferenceNet, path: Path, facts: dict[str, object]) -> None:
 
 def schedule(done: float, step: int) -> float:
     """Warm up over 100 steps, hold, then fall to 2 % over the last 60 % of the time."""
-    return min(1, (step + 1) / 100) * (1 if done < 0.4 else 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (done - 0.4) / 0.6)))
+    fall = 1 if done < 0.4 else 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (done - 0.4) / 0.6))
+    return min(1, (step + 1) / 100) * fall
 
 
 def main() -> None:
@@ -164,7 +167,8 @@ def main() -> None:
     muon = torch.optim.Muon(matrices, lr=args.lr, weight_decay=0.01, ns_steps=3, adjust_lr_fn="match_rms_adamw")
     adam = torch.optim.AdamW(rest, lr=args.lr, betas=(0.9, 0.95), weight_decay=0.01)
     average = copy.deepcopy(net)
-    step, spent, curve = 0, 0.0, []
+    step, spent = 0, 0.0
+    curve: list[dict[str, float]] = []
     checkpoint = args.out.with_suffix(".ckpt")
     if args.resume and checkpoint.exists():
         kept = torch.load(checkpoint, weights_only=True)
@@ -175,7 +179,8 @@ def main() -> None:
     net.transformer.set_attention_backend("_native_math")
     if args.compile:
         net.transformer.forward = torch.compile(plain)
-    start, recent = time.time() - spent, []
+    start = time.time() - spent
+    recent: list[float] = []
     while (done := (time.time() - start) / args.seconds) < 1:
         rate = args.lr * schedule(done, step)
         for optimiser, factor in ((adam, 1.0), (muon, args.muon)):
@@ -195,13 +200,17 @@ def main() -> None:
             shards.refresh()
             average.prior_gain.copy_(net.prior_gain), average.prior_variance.copy_(net.prior_variance)
             spent = time.time() - start
-            curve.append({"step": step, "seconds": round(spent), "loss": sum(recent) / len(recent), **validate(average, shards.held)})
-            print(json.dumps({k: round(v, 4) for k, v in curve[-1].items()}), "chunks", len(shards.rows["clean"]), flush=True)
-            facts = {"seed": args.seed, "steps": step, "batch": args.batch, "seconds": round(spent), "device": str(device),
-                     "torch": torch.__version__, "threads": args.threads, "chunks": len(shards.rows["clean"]), "curve": curve}  # fmt: skip
+            chunks, mean = len(shards.rows["clean"]), sum(recent) / len(recent)
+            curve.append({"step": step, "seconds": round(spent), "loss": mean, **validate(average, shards.held)})
+            print(json.dumps({k: round(v, 4) for k, v in curve[-1].items()}), "chunks", chunks, flush=True)
+            facts = {
+                "seed": args.seed, "steps": step, "batch": args.batch, "seconds": round(spent), "device": str(device),
+                "torch": torch.__version__, "threads": args.threads, "chunks": chunks, "curve": curve,
+            }  # fmt: skip
             save(average, args.out, facts)
-            torch.save({"net": net.state_dict(), "average": average.state_dict(), "muon": muon.state_dict(), "adam": adam.state_dict(),
-                        "step": step, "spent": spent, "curve": json.dumps(curve)}, checkpoint)  # fmt: skip
+            modules: dict[str, Any] = {"net": net, "average": average, "muon": muon, "adam": adam}
+            state = {name: module.state_dict() for name, module in modules.items()}
+            torch.save({**state, "step": step, "spent": spent, "curve": json.dumps(curve)}, checkpoint)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ RATE_HZ = 16_000
 
 
 def _at_snr(samples: Float32, noise: Float32, snr_db: float) -> Float32:
-    scale = np.sqrt(np.mean(samples**2) / (np.mean(noise**2) + 1e-12) / 10 ** (snr_db / 10))
+    scale = np.float32(np.sqrt(np.mean(samples**2) / (np.mean(noise**2) + 1e-12) / 10 ** (snr_db / 10)))
     return samples + scale * noise
 
 
@@ -23,7 +23,7 @@ def coloured_noise(samples: Float32, rng: np.random.Generator) -> Float32:
     """Add noise between white and brown at 5 to 25 dB."""
     spectrum = np.fft.rfft(rng.standard_normal(len(samples)))
     shape = np.maximum(np.arange(len(spectrum)), 1.0) ** (-rng.uniform(0, 1))
-    return _at_snr(samples, np.fft.irfft(spectrum * shape, len(samples)), rng.uniform(5, 25))
+    return _at_snr(samples, np.fft.irfft(spectrum * shape, len(samples)).astype(np.float32), rng.uniform(5, 25))
 
 
 def narrow_band(samples: Float32, rng: np.random.Generator) -> Float32:
@@ -37,7 +37,7 @@ def tilt(samples: Float32, rng: np.random.Generator) -> Float32:
     spectrum = np.fft.rfft(samples)
     at = np.linspace(0, len(spectrum) - 1, 8)
     gain_db = np.interp(np.arange(len(spectrum)), at, rng.uniform(-9, 9, 8))
-    return np.fft.irfft(spectrum * 10 ** (gain_db / 20), len(samples))
+    return np.fft.irfft(spectrum * 10 ** (gain_db / 20), len(samples)).astype(np.float32)
 
 
 def room(samples: Float32, rng: np.random.Generator) -> Float32:

@@ -1,4 +1,4 @@
-"""The tuning loop: flow matching on a person's footage, with a judge that keeps the best checkpoint, step 0 included."""
+"""The tuning loop: flow matching on a person's footage; a judge keeps the best checkpoint, step 0 included."""
 
 from __future__ import annotations
 
@@ -100,7 +100,17 @@ def tune(
     if store:
         store.clear()
     real = np.asarray(held.frames[_spread(held, 6)])
-    return Adapter(generator.id, generator.base_digest, parts, tuple(run.curve), run.best_step, before, after, real, asdict(recipe))
+    return Adapter(
+        generator=generator.id,
+        base_digest=generator.base_digest,
+        parts=parts,
+        curve=tuple(run.curve),
+        best_step=run.best_step,
+        before=before,
+        after=after,
+        real=real,
+        facts=asdict(recipe),
+    )
 
 
 def split(footage: Footage, share: float) -> tuple[Footage, Footage]:
@@ -130,7 +140,7 @@ def _loop(
             group["lr"] = recipe.learning_rate * _schedule(run.step, recipe)
         loss = loss_of(recipe.batch)
         if not bool(loss.isfinite()):
-            raise CameoError("the tuning loss is not a number", "run again with a lower learning rate (Recipe.learning_rate)")
+            raise CameoError("the tuning loss is not a number", "run again with a lower Recipe.learning_rate")
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(run.params, 1.0)
@@ -147,8 +157,8 @@ def _loop(
             if store:
                 store.save(_checkpoint(run, optimiser))
         if progress:
-            note = f"tuning: loss {losses[-1] if losses else run.curve[-1].loss:.3f}, likeness {run.curve[-1].likeness:.3f}"
-            progress(note, run.step / recipe.steps)
+            last = losses[-1] if losses else run.curve[-1].loss
+            progress(f"tuning: loss {last:.3f}, likeness {run.curve[-1].likeness:.3f}", run.step / recipe.steps)
 
 
 def _judge(

@@ -81,7 +81,7 @@ def _read(data: bytes, name: str, base_digest: str) -> dict[str, Tensor]:
         tensors = load(data)
         facts = _header(data)
     except (SafetensorError, ValueError) as error:
-        raise NotVerified(f"{name} is not a safetensors file", "the double is damaged: ask its owner for it again") from error
+        raise NotVerified(f"{name} is not a safetensors file", "the double is damaged: get it again") from error
     if facts.get("base_model_sha256") != base_digest:
         raise NotVerified(f"{name} was tuned for other base weights than this generator's", "tune the double again")
     for key, tensor in tensors.items():
@@ -95,7 +95,8 @@ def _load_lora(denoiser: Any, tensors: dict[str, Tensor], facts: dict[str, str])
     prefix = PREFIX + "."
     stray = [key for key in tensors if not key.startswith(prefix)]
     if stray or not tensors:
-        raise NotVerified(f"the adapter holds a tensor of another model: {(stray or ['none'])[0]}", "tune the double again")
+        named = (stray or ["none"])[0]
+        raise NotVerified(f"the adapter holds a tensor of another model: {named}", "tune the double again")
     state = {key: value.float() for key, value in tensors.items()}
     try:
         described = json.loads(facts["lora_adapter_metadata"])

@@ -113,9 +113,7 @@ def _read(data: bytes) -> Template:
         raise ValueError("metadata is not text")
     vector, scores = tensors["vector"], tensors["scores"]
     encoder = EncoderInfo(dimension=len(vector), threshold=float(facts["threshold"]), **texts)
-    template = Template(
-        vector=vector, spread=float(facts["spread"]), count=len(scores), scores=scores, encoder=encoder
-    )
+    template = Template(vector=vector, spread=float(facts["spread"]), count=len(scores), scores=scores, encoder=encoder)
     if not (_is_sound(template) and _is_known(encoder)):
         raise ValueError("values out of range")
     return template
@@ -171,9 +169,10 @@ def _check_count(count: int, encoder: EncoderInfo) -> None:
 def _leave_one_out(rows: Float32, weight: Float32) -> Float32:
     """Cosine of every row to the weighted mean of the others; 1 for a single row."""
     if len(rows) == 1:
-        return np.ones(1)
+        return np.ones(1, np.float32)
     others = weight @ rows - weight[:, None] * rows
-    return np.clip(np.einsum("nd,nd->n", rows, others) / (np.linalg.norm(others, axis=1) + 1e-12), -1.0, 1.0)
+    cosine = np.einsum("nd,nd->n", rows, others) / (np.linalg.norm(others, axis=1) + 1e-12)
+    return np.clip(cosine, -1.0, 1.0).astype(np.float32)
 
 
 def _inliers(scores: Float32, least: int) -> Bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from cv2.data import haarcascades
 
 if TYPE_CHECKING:
     from cameo.records import Float32, UInt8
@@ -21,7 +22,7 @@ STRICT_HITS = 8  # asked of a second face: background texture seldom reaches it
 
 @cache
 def _cascade(name: str) -> cv2.CascadeClassifier:
-    return cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / name))
+    return cv2.CascadeClassifier(str(Path(haarcascades) / name))
 
 
 def to_grey(frame: UInt8) -> UInt8:

@@ -34,7 +34,7 @@ def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 
 class LandmarkNet(nn.Module):
-    """Map crops to points `[N, 10, 2]` in -1..1 of the crop, eye openness `[N]` and lip gap `[N]` (inter-eye distances)."""
+    """Map crops to points `[N, 10, 2]` in -1..1 of the crop, eye openness and lip gap (inter-eye distances) `[N]`."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ One file per family implements `Generator`. The workflows know nothing else abou
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -77,8 +77,8 @@ class Generator(Protocol):
     modalities: tuple[str, ...]
 
     @property
-    def denoiser(self) -> nn.Module:
-        """The module a LoRA attaches to."""
+    def denoiser(self) -> Any:
+        """The module a LoRA attaches to: an `nn.Module` with diffusers' adapter methods."""
         ...
 
     def lora_targets(self, modality: str) -> str:

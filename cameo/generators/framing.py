@@ -18,7 +18,7 @@ from cameo.generators.base import Footage, Motion
 from cameo.generators.reference_net import FPS, SIZE
 
 if TYPE_CHECKING:
-    from cameo.records import Clip, FaceTrack, Float32, UInt8
+    from cameo.records import Bool, Clip, FaceTrack, Float32, Float64, UInt8
 
 EYE_MOUTH = 0.66  # of the half extent
 MIDDLE_Y = 0.13  # where the middle between eyes and mouth lies
@@ -26,7 +26,7 @@ FOLLOW_S = 0.5  # the frame follows the head this slowly
 ZOOM_S = 2.0
 
 
-def _filled(values: Float32, found: Float32) -> Float32:
+def _filled(values: Float32, found: Bool) -> Float32:
     """Bridge frames without a face by straight lines, `[T, K]`."""
     at = np.flatnonzero(found)
     t = np.arange(len(values))
@@ -54,10 +54,11 @@ def cut_frame(frame: UInt8, place: Float32, size: int = SIZE) -> UInt8:
         frame = np.asarray(cv2.GaussianBlur(frame, (0, 0), 0.4 * step), np.uint8)
     matrix = np.array([[step, 0, cx - half + step / 2 - 0.5], [0, step, cy - half + step / 2 - 0.5]], np.float32)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(frame, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    cut = cv2.warpAffine(frame, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cut, np.uint8)
 
 
-def at_rate(times_s: Float32, fps: float) -> Tensor:
+def at_rate(times_s: Float64, fps: float) -> Tensor:
     """Indices of the frames nearest to a steady clock of `fps`."""
     clock = np.arange(times_s[0], times_s[-1] + 1e-6, 1 / fps)
     after = np.searchsorted(times_s, clock).clip(1, len(times_s) - 1)

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import as_file, files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ from cameo.generators.references import (
 )
 
 if TYPE_CHECKING:
+    from cameo.generators.reference_net import Conditions
     from cameo.records import Clip, FaceTrack, UInt8
 
 LORA_TARGETS = (
@@ -59,7 +60,7 @@ class ReferenceGenerator:
         self.net.eval().requires_grad_(False)
 
     @property
-    def denoiser(self) -> nn.Module:
+    def denoiser(self) -> Any:
         """The module a LoRA attaches to."""
         return self.net.transformer
 
@@ -79,7 +80,9 @@ class ReferenceGenerator:
         chosen = choose_references(footage)
         neutral, habits = motion_habits(footage.motion[torch.nonzero(footage.usable).flatten()])
         identity = ReferenceIdentity(
-            footage.frames[chosen].clone(), footage.motion.points[chosen].clone(), footage.motion.eye_open[chosen].clone(),
+            footage.frames[chosen].clone(),
+            footage.motion.points[chosen].clone(),
+            footage.motion.eye_open[chosen].clone(),
             torch.ones(CHANNELS), self.net.prior_variance[1].view(-1, 1, 1).expand(-1, 8, 8).clone(),
             nn.Parameter(self.net.no_identity.detach().clone()), nn.Parameter(self.net.no_tokens.detach().clone()),
             neutral, habits,
@@ -95,9 +98,12 @@ class ReferenceGenerator:
         """Rebuild an identity from sealed tensors, checking names and shapes."""
         return ReferenceIdentity.load(tensors)
 
-    def training_loss(self, footage: Footage, identity: ReferenceIdentity, drop_references: float) -> Callable[[int], Tensor]:
+    def training_loss(
+        self, footage: Footage, identity: ReferenceIdentity, drop_references: float
+    ) -> Callable[[int], Tensor]:
         """Cache latents and return a function from batch size to the flow-matching loss."""
-        batches = TrainingChunks(self.net, footage, identity, self._encode(footage, footage.windows(FRAMES, TRAIN_STRIDE)))
+        target = self._encode(footage, footage.windows(FRAMES, TRAIN_STRIDE))
+        batches = TrainingChunks(self.net, footage, identity, target)
         return lambda batch: batches.loss(batch, drop_references)
 
     def _encode(self, footage: Footage, starts: Tensor) -> Tensor:
@@ -105,16 +111,17 @@ class ReferenceGenerator:
         return self.net.latent.encode(footage.frames[index].float() / 255)
 
     @torch.no_grad()
-    def conditions_for(self, identity: ReferenceIdentity, motion: Motion, starts: Tensor, show: bool = True):  # noqa: ANN201
+    def conditions_for(
+        self, identity: ReferenceIdentity, motion: Motion, starts: Tensor, show: bool = True
+    ) -> Conditions:
         """Conditions of the chunks of a motion that begin at `starts`."""
         chunks = as_chunks(motion, starts)
         pair, distance = nearest_references(identity.points, identity.eye_open, chunks)
-        c = chunk_conditions(self.net, identity, chunks, pair, distance, show)
-        return c
+        return chunk_conditions(self.net, identity, chunks, pair, distance, show)
 
     @torch.no_grad()
     def sample(self, identity: ReferenceIdentity, motion: Motion, seed: int, show_references: bool = True) -> UInt8:
-        """Generate `[T, 64, 64, 3]` frames along a motion of any length: overlapping chunks, blended where they meet."""
+        """Generate `[T, 64, 64, 3]` frames along a motion of any length: overlapping chunks, blended."""
         length = len(motion)
         padded = _pad(motion)
         starts = torch.arange(0, len(padded) - FRAMES + 1, FRAMES - OVERLAP)
@@ -172,7 +179,7 @@ class TrainingChunks:
 
 
 def _own(chosen: Tensor, starts: Tensor) -> Tensor:
-    """Which references `[R]` lie in or next to each window `[n]`, `[n, R]` bool: a chunk must not be its own reference."""
+    """Which references `[R]` lie in or next to each window `[n]`, `[n, R]` bool: no chunk is its own reference."""
     offset = chosen[None] - starts[:, None]
     return (offset > -FRAMES) & (offset < 2 * FRAMES)
 

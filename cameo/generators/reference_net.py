@@ -92,6 +92,13 @@ def distance_row(distance: Tensor, shown: Tensor) -> Tensor:
 class ReferenceNet(nn.Module):
     """Estimate the clean latent from a noisy one under `Conditions`."""
 
+    prior_gain: Tensor
+    prior_variance: Tensor
+    latent_mean: Tensor
+    latent_scale: Tensor
+    driver_mean: Tensor
+    driver_scale: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.transformer = WanTransformer3DModel(**CONFIG)
@@ -135,7 +142,8 @@ class ReferenceNet(nn.Module):
         mask = shown.view(b, 1, 1, 1, 1)
         x = torch.cat([noisy, c.near * mask, c.second * mask, c.driver, place, per_clip], 1)
         with torch.autocast(noisy.device.type, torch.bfloat16):
-            out = self.transformer(hidden_states=x, timestep=t * 1000, encoder_hidden_states=c.tokens, return_dict=False)[0]
+            told: dict[str, Any] = {"timestep": t * 1000, "encoder_hidden_states": c.tokens}
+            out = self.transformer(hidden_states=x, return_dict=False, **told)[0]
         return prior + (c.variance / total).sqrt() * tv * out.float()
 
 

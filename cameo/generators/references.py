@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -79,10 +80,12 @@ class ReferenceIdentity:
         for name, (shape, kind) in LAYOUT.items():
             t = tensors[name]
             fits = t.ndim == len(shape) and all(w is None or w == n for w, n in zip(shape, t.shape, strict=False))
-            if not fits or t.dtype != kind or not 0 < len(t) <= max(64, CHANNELS) or not bool(t.float().isfinite().all()):
+            fits = fits and t.dtype == kind and 0 < len(t) <= max(64, CHANNELS)
+            if not fits or not bool(t.float().isfinite().all()):
                 raise NotVerified(f"the sealed identity's '{name}' has a wrong shape, type or value", "enrol again")
         learned = {name: nn.Parameter(tensors[name].clone()) for name in ("identity", "tokens")}
-        return cls(**{**dict(tensors), **learned})
+        values: dict[str, Any] = {**tensors, **learned}
+        return cls(**values)
 
 
 def choose_references(footage: Footage, count: int = REFERENCES) -> Tensor:
@@ -132,8 +135,9 @@ def chunk_conditions(
 
 
 def with_identity(
-    net: ReferenceNet, who: ReferenceIdentity, driver: Tensor, near: Tensor, second: Tensor, distance: Tensor, shown: bool
-) -> Conditions:
+    net: ReferenceNet, who: ReferenceIdentity, driver: Tensor,
+    near: Tensor, second: Tensor, distance: Tensor, shown: bool,
+) -> Conditions:  # fmt: skip
     """Add the learned inputs and the prior's statistics; without references the base's own statistics apply."""
     n = len(driver)
     if shown:

@@ -51,7 +51,8 @@ def warp_to(frames: Tensor, source: Tensor, target: Tensor) -> Tensor:
     linear = torch.cat([torch.ones(1, size * size, 1, device=device), grid], 2).expand(n, -1, -1)
     basis = torch.cat([_kernel(_squared_distances(grid, dst)), linear], 2)
     where = (grid + basis @ weights).view(n, size, size, 2)
-    moved = F.grid_sample(frames.permute(0, 3, 1, 2), where, mode="bilinear", padding_mode="border", align_corners=False)
+    planes = frames.permute(0, 3, 1, 2)
+    moved = F.grid_sample(planes, where, mode="bilinear", padding_mode="border", align_corners=False)
     return moved.permute(0, 2, 3, 1)
 
 

@@ -57,7 +57,7 @@ def cheeks(head: Head, s: Surface) -> Tensor:
     """Where the cheeks are, 0..1."""
     t = head.traits
     dv = ((s.v - t.nose_y + 0.04) / 0.15) ** 2
-    return torch.exp(-((((s.u.abs() - t.eye_x - 0.08)) / 0.17) ** 2 + dv))
+    return torch.exp(-(((s.u.abs() - t.eye_x - 0.08) / 0.17) ** 2 + dv))
 
 
 def folds(head: Head, s: Surface) -> Tensor:
@@ -73,7 +73,8 @@ def lips(head: Head, s: Surface) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor
     half, centre, top, bottom = head.mouth_shape()
     raw = s.v + head.drop * soft(s.v - t.mouth_y - 0.03, 0.05) - centre  # draw as if the jaw had not fallen
     across = (s.u - t.mouth_lean) / half
-    bend = -head.wide(head.motion.smile) * 0.05 * (across**2).clamp(max=1.5) + head.drop * 0.25 * (across**2).clamp(max=1.5)
+    curved = (across**2).clamp(max=1.5)
+    bend = -head.wide(head.motion.smile) * 0.05 * curved + head.drop * 0.25 * curved
     y = raw - bend
     edge = (1 - across**2).clamp_min(0)
     top_line, bottom_line = top * edge**0.6, bottom * edge**0.6

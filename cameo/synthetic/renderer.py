@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cameo.synthetic import features
-from cameo.synthetic.head import HEAD_SCALE, Head, ridge, soft
+from cameo.synthetic.head import HEAD_SCALE, Head, Surface, ridge, soft
 from cameo.synthetic.light import Dice, Light, camera, over, paint_background, vignette
 from cameo.synthetic.motion import Motion, sample_motion
 from cameo.synthetic.traits import Traits
@@ -55,7 +55,7 @@ def draw(identities: Tensor, motion: Motion, size: int, generator: torch.Generat
     return Rendered(frames, head.landmarks(), 1 - motion.blink)
 
 
-def _face(head: Head, surface: features.Surface, front: Tensor, light: Light) -> Tensor:
+def _face(head: Head, surface: Surface, front: Tensor, light: Light) -> Tensor:
     depth = surface.depth + features.relief(head, surface) * front
     normals = head.normals(depth)
     face = features.paint_skin(head, surface, front)
@@ -77,7 +77,8 @@ def _hair_cap(head: Head, light: Light, picture: Tensor) -> Tensor:
     down = (0.15 + 0.6 * t.hair_length.clamp(-1, 1)) + 0.25 * soft(-cap.w, 0.1) - cap.v
     shown = cap.mask * (1 - window) * soft(down, 0.04) * soft(t.baldness.clamp(0, 1) - 0.35, 0.05)
     normals = head.normals(cap.depth)
-    shade = light.ambient * 0.8 + light.lamp * sum(n * d for n, d in zip(normals, light.direction, strict=True)).clamp_min(0)
+    across, up, ahead = (n * d for n, d in zip(normals, light.direction, strict=True))
+    shade = light.ambient * 0.8 + light.lamp * (across + up + ahead).clamp_min(0)
     streaks = features.strands(head, cap)
     hair = features.hair_colour(head) * (0.82 + 0.18 * streaks)[..., None] * shade[..., None] * light.tint
     shine = 0.10 * (0.5 + 0.5 * streaks) * (normals[1] * 0.9 + 0.4 * normals[2]).clamp(0, 1) ** 4
@@ -97,7 +98,8 @@ def _behind(head: Head, light: Light, picture: Tensor, dice: Dice) -> Tensor:
     skin = features.skin_colour(head)
     neck_half = t.head_width * (0.62 - 0.12 * (t.jaw_taper - 0.06) / 0.28)
     neck = soft(neck_half + 0.10 * (head.y - 1.1).clamp_min(0) - (head.x * 0.9).abs(), 0.02) * soft(head.y - 0.5, 0.05)
-    lit = light.ambient * 0.75 + light.lamp * 0.55 * (0.7 + 0.5 * (head.x / neck_half * light.direction[0]).clamp(-1, 1))
+    side_light = (head.x / neck_half * light.direction[0]).clamp(-1, 1)
+    lit = light.ambient * 0.75 + light.lamp * 0.55 * (0.7 + 0.5 * side_light)
     picture = over(picture, skin * lit[..., None] * light.tint, neck)
     picture = _shoulders(head, light, picture, dice, neck_half)
     for side in features.SIDES:

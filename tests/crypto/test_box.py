@@ -16,9 +16,7 @@ KEY = bytes(range(32))
 STEP = box.CHUNK_BYTES + box.TAG_BYTES
 
 
-@pytest.mark.parametrize(
-    "size", [0, 1, box.CHUNK_BYTES - 1, box.CHUNK_BYTES, box.CHUNK_BYTES + 1, 3 * box.CHUNK_BYTES]
-)
+@pytest.mark.parametrize("size", [0, 1, box.CHUNK_BYTES - 1, box.CHUNK_BYTES, box.CHUNK_BYTES + 1, 3 * box.CHUNK_BYTES])
 def test_stream_round_trip(size: int) -> None:
     data = os.urandom(size)
     sealed = box.seal_stream(KEY, data, "part", "a")

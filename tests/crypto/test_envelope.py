@@ -6,7 +6,14 @@ import msgspec
 import pytest
 
 from cameo.crypto.encoding import encode_base64, encode_json
-from cameo.crypto.envelope import Envelope, Signature, authenticated_bytes, read_envelope, sign_envelope, verify_envelope
+from cameo.crypto.envelope import (
+    Envelope,
+    Signature,
+    authenticated_bytes,
+    read_envelope,
+    sign_envelope,
+    verify_envelope,
+)
 from cameo.crypto.keys import OwnerKeys
 from cameo.errors import NotVerified
 

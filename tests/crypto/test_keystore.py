@@ -13,7 +13,7 @@ from cameo.errors import CameoError
 
 
 class _Memory(KeyringBackend):
-    priority = 1  # type: ignore[assignment]
+    priority = 1
 
     def __init__(self) -> None:
         super().__init__()
