@@ -62,7 +62,7 @@ class Clip:
     """Hold the sampled picture and the whole sound of a recording.
 
     Attributes:
-        frames: `[T, H, W, 3]` uint8 RGB, upright, long side at most 640 px, sampled at about 12.5 per second.
+        frames: `[T, H, W, 3]` uint8 RGB, upright, long side at most 640 px, sampled at up to 25 per second.
         times_s: `[T]` presentation times, rising.
         sound: `[N]` float32 mono at 16 kHz, in [-1, 1]; empty when there is no sound. Starts at time 0.
         used_s: how much of the recording was read (bounded; see `capture.clip`).

@@ -3,7 +3,7 @@
 What is read, and what is refused:
 
 - The first picture is time 0; sound that starts later is preceded by silence, sound before it is dropped.
-- At most the first 60 s are used, and reading stops there however long the file is.
+- At most the first 30 s are used, and reading stops there however long the file is.
 - A file that ends before half of the duration it declares is refused as truncated; with more, what is there is used.
 - A length of 1 s, silence or a missing sound track are for the quality gate to judge, not for the decoder.
 """
@@ -52,14 +52,14 @@ class ClipSettings:
 
     Attributes:
         limit_s: seconds of the recording that are used.
-        sample_hz: pictures kept per second.
+        sample_hz: pictures kept per second at most; slower recordings keep their rate.
         long_side: the longer side of kept pictures in pixels; smaller pictures keep their size.
         rate_hz: samples per second of the sound.
         truncated_below: share of the declared duration below which a file that ends early is refused.
     """
 
-    limit_s: float = 60.0
-    sample_hz: float = 12.5
+    limit_s: float = 30.0
+    sample_hz: float = 25.0
     long_side: int = 640
     rate_hz: int = 16_000
     truncated_below: float = 0.5
@@ -111,6 +111,16 @@ def read_clip(
         channels=stored.channels,
     )
     return Clip(pictures.frames, pictures.times_s, samples, pictures.end_s, source, settings.rate_hz)
+
+
+def read_voice(path: str | os.PathLike[str], settings: ClipSettings | None = None) -> Float32:
+    """Read a recording of a voice, `[N]` float32 mono at 16 kHz, from its start.
+
+    Raises:
+        UsageError: there is no such file.
+        ClipError: the file has no sound that can be decoded.
+    """
+    return _read_voice(path, settings or ClipSettings())[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,12 +43,17 @@ def record(
     rate_hz: int = 48_000,
     delay_s: float = 0.0,
     options: dict[str, str] | None = None,
+    codec_options: dict[str, str] | None = None,
 ) -> Path:
-    """Write a clip with a picture at each of `times_s`; the sound's first sample is `delay_s` after time 0."""
+    """Write a clip with a picture at each of `times_s`; the sound's first sample is `delay_s` after time 0.
+
+    `options` are the container's, `codec_options` the picture's.
+    """
     with av.open(str(path), "w", options=options or {}) as container:
         stream: Any = container.add_stream(codec, rate=30)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         stream.codec_context.time_base = MILLISECOND
+        stream.options = codec_options or {}
         if rotation_deg:
             stream.set_display_rotation(rotation_deg)
         voice: Any = None

@@ -28,11 +28,11 @@ def burst_s(sound: np.ndarray) -> float:
 def test_h264_mp4_with_stereo_441(recorder: Recorder) -> None:
     path = recorder("a.mp4", steady(2), sound=click(44_100, 2, 1.0, 2), rate_hz=44_100)
     clip = read_clip(path)
-    assert clip.frames.shape == (25, 120, 160, 3)
+    assert clip.frames.shape == (50, 120, 160, 3)
     assert clip.frames.dtype == np.uint8
     assert clip.times_s[0] == 0
-    assert np.all(np.diff(clip.times_s) > 0.06)
-    assert np.all(np.diff(clip.times_s) < 0.11)
+    assert np.all(np.diff(clip.times_s) > 0.03)
+    assert np.all(np.diff(clip.times_s) < 0.07)
     assert clip.sound.dtype == np.float32
     assert clip.sound.ndim == 1
     assert abs(len(clip.sound) / 16_000 - 2) < 0.1
@@ -75,7 +75,7 @@ def test_rotation_agrees_with_opencv(recorder: Recorder) -> None:
 def test_variable_frame_rate_keeps_the_clock(recorder: Recorder) -> None:
     times = [0.0, 0.033, 0.066, 0.5, 0.533, 1.4, 1.433, 1.466, 1.5]
     clip = read_clip(recorder("a.mp4", times))
-    assert np.allclose(clip.times_s, [0.0, 0.5, 1.4, 1.466], atol=0.04)
+    assert np.allclose(clip.times_s, [0.0, 0.066, 0.5, 0.533, 1.4, 1.466, 1.5], atol=0.005)
     bars = [int(np.argmax(frame[-10].mean(-1) > 200)) for frame in clip.frames]
     assert np.allclose(bars, clip.times_s * 20, atol=2)
 
@@ -88,7 +88,7 @@ def test_webm_vp9_opus(recorder: Recorder) -> None:
     clip = read_clip(path)
     assert (clip.source.video_codec, clip.source.audio_codec) == ("vp9", "opus")
     assert abs(burst_s(clip.sound) - 0.5) < 0.01
-    assert len(clip.frames) == 13
+    assert len(clip.frames) == 25
 
 
 @pytest.mark.parametrize("delay_s", [0.4, 0.02])
@@ -126,6 +126,14 @@ def test_voice_replaces_the_sound(recorder: Recorder, tmp_path: Path, name: str,
     clip = read_clip(path, voice=tmp_path / name)
     assert abs(burst_s(clip.sound) - 1.5) < 0.03
     assert clip.source.audio_codec in (codec, "opus")
+
+
+@pytest.mark.parametrize(("fps", "kept"), [(10, 20), (24, 48), (25, 50), (50, 50), (60, 50)])
+def test_at_most_25_pictures_a_second_are_kept(recorder: Recorder, fps: float, kept: int) -> None:
+    clip = read_clip(recorder("a.mp4", steady(2, fps), size=(64, 48)))
+    assert len(clip.frames) == kept
+    assert clip.source.fps == pytest.approx(fps, abs=0.5)
+    assert np.all(np.abs(np.diff(clip.times_s) - max(1 / fps, 1 / 25)) < 0.02)
 
 
 def test_large_pictures_are_scaled_down(recorder: Recorder) -> None:
@@ -254,10 +262,24 @@ print(len(clip.frames), (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - be
 """
 
 
-def test_memory_does_not_grow_with_the_source(recorder: Recorder) -> None:
-    """Five seconds of 1080p at 15 fps are 466 MB when all are held, and 43 MB as they are kept."""
-    path = recorder("a.mp4", steady(5, 15), size=(1920, 1080), options={"preset": "ultrafast"})
+def _peak(path: Path) -> tuple[int, int]:
+    """Frames kept, and by how many megabytes reading grew the process."""
     done = subprocess.run([sys.executable, "-c", _PEAK, str(path)], capture_output=True, text=True, check=True)
     frames, peak_mb = map(int, done.stdout.split())
-    assert frames == 63
+    return frames, peak_mb
+
+
+def test_memory_does_not_grow_with_the_size_of_the_source(recorder: Recorder) -> None:
+    """Five seconds of 1080p at 15 fps are 466 MB when all are held, and 52 MB as they are kept."""
+    path = recorder("a.mp4", steady(5, 15), size=(1920, 1080), codec_options={"preset": "ultrafast"})
+    frames, peak_mb = _peak(path)
+    assert frames == 75
     assert peak_mb < 250
+
+
+def test_memory_does_not_grow_with_the_length_of_the_source(recorder: Recorder) -> None:
+    """Of two minutes at most 30 s are kept: 750 pictures, 43 MB at this size."""
+    path = recorder("a.mp4", steady(120), size=(160, 120), codec_options={"preset": "ultrafast"})
+    frames, peak_mb = _peak(path)
+    assert frames == 750
+    assert peak_mb < 150
