@@ -72,6 +72,18 @@ LENGTH = Rule(
     advice="record 10 to 20 seconds",
 )
 
+LIGHT = Rule(
+    name="light",
+    title="Mean luminance of the picture",
+    unit="",
+    sense="at least",
+    fail=0.03,
+    warn=0.1,
+    source=f"{CHOSEN}: a lit face in an otherwise black picture gives 0.05, a covered lens under 0.02",
+    problem="the picture is black: luminance {value:.3f}",
+    advice="take the cover off the lens, and face a window or lamp",
+)
+
 FACE = Rule(
     name="face",
     title="Frames with a face",
@@ -98,13 +110,13 @@ ONE_FACE = Rule(
 
 FACE_SIZE = Rule(
     name="face_size",
-    title="Distance between the eyes",
+    title="Distance between the eyes, in a picture 640 px long",
     unit="px",
     sense="at least",
     fail=24,
     warn=60,
     source=f"{CHOSEN} (fail): what a 64 px generator resolves; {OFIQ}, inter-eye distance (better)",
-    problem="the face is too small: {value:.0f} px between the eyes",
+    problem="the face is too small: {value:.0f} px between the eyes in a picture 640 px long",
     advice="come closer, so that the head fills at least a third of the picture's height",
 )
 
@@ -116,7 +128,7 @@ SHARPNESS = Rule(
     fail=7,
     warn=25,
     source="measured: eight real clips 60 to 1500, blurred by 3 % of the face's width 2 to 7",
-    problem="the face is blurred",
+    problem="the face is blurred: sharpness {value:.1f}",
     advice="wipe the lens, hold the camera still and use more light",
 )
 
@@ -152,7 +164,7 @@ BRIGHTNESS = Rule(
     fail=0.1,
     warn=0.25,
     source=f"{OFIQ}, mean luminance .25 to .75 (better); {CHOSEN} (fail)",
-    problem="the face is too dark",
+    problem="the face is too dark: luminance {value:.2f}",
     advice="face a window or lamp",
 )
 
@@ -214,7 +226,7 @@ SOUND = Rule(
     fail=-50,
     warn=-30,
     source=f"{CHOSEN}: 16 bit sound has its last 46 dB below the failing limit",
-    problem="there is no sound",
+    problem="the sound is too faint: {value:.0f} dBFS",
     advice="switch the microphone on, or give a recording of the voice with --voice",
 )
 
@@ -270,6 +282,7 @@ RULES = {
     rule.name: rule
     for rule in (
         LENGTH,
+        LIGHT,
         FACE,
         ONE_FACE,
         MOVEMENT,

@@ -14,6 +14,7 @@ from cameo.capture.limits import (
     FACE,
     FACE_SIZE,
     LENGTH,
+    LIGHT,
     MOVEMENT,
     ONE_FACE,
     OVER_EXPOSED,
@@ -44,7 +45,7 @@ class FaceMeasures:
     """Hold what was measured on the face in each frame; NaN where no face was found.
 
     Attributes:
-        eye_gap_px: `[T]` distance between the eyes in pixels of the recording, not of the scaled frames.
+        eye_gap_px: `[T]` distance between the eyes in pixels of the kept frames, which is what all later steps see.
         sharpness: `[T]` variance of the Laplacian of the face scaled to 96 px, in grey levels squared.
         luminance: `[T]` mean, 0..1.
         white, black: `[T]` share of the face in 247..255 and in 0..25.
@@ -62,10 +63,9 @@ class FaceMeasures:
 def measure_faces(clip: Clip, track: FaceTrack) -> FaceMeasures:
     """Measure the main face in every frame."""
     rows = np.full((len(clip.frames), 6), np.nan, np.float32)
-    to_source = clip.source.width / clip.frames.shape[2]
     for index in np.flatnonzero(track.found):
         points = track.points[index]
-        rows[index, 0] = np.linalg.norm(points[1] - points[0]) * to_source
+        rows[index, 0] = np.linalg.norm(points[1] - points[0])
         rows[index, 1:] = _measure(_crop(clip.frames[index], points))
     return FaceMeasures(*rows.T)
 
@@ -75,6 +75,7 @@ def judge_picture(clip: Clip, track: FaceTrack, faces: FaceMeasures, usable: Boo
     second = float(np.mean(track.faces > 1)) if len(track.faces) else 0.0
     checks = [
         LENGTH.judge(clip.used_s),
+        LIGHT.judge(_luminance(clip.frames)),
         FACE.judge(100 * float(np.mean(track.found)) if len(track.found) else 0.0),
         ONE_FACE.judge(100 * second),
     ]
@@ -125,6 +126,11 @@ def _fails(rule: Rule, values: Float32) -> Bool:
     """Where `values` are beyond the rule's failing limit."""
     limit = rule.fail if rule.fail is not None else rule.warn
     return ~(values >= limit) if rule.sense == "at least" else ~(values <= limit)
+
+
+def _luminance(frames: UInt8) -> float:
+    """Median over the clip of a picture's mean, 0..1; every eighth row and column is enough."""
+    return float(np.median(frames[:, ::8, ::8].mean((1, 2, 3)))) / 255 if len(frames) else 0.0
 
 
 def _middle(values: Float32) -> float:

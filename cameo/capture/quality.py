@@ -8,7 +8,7 @@ import numpy as np
 
 from cameo.capture.limits import RULES
 from cameo.capture.picture_checks import judge_picture, measure_faces, score_frames
-from cameo.capture.speech_checks import judge_sound
+from cameo.capture.speech_checks import SILENT_DB, judge_sound
 from cameo.errors import CaptureRejected
 from cameo.records import QualityReport
 
@@ -46,8 +46,11 @@ def _problem(check: Check) -> str:
     """Say in one line what is wrong; total absence has words of its own."""
     if check.name == "face" and check.value == 0:
         return "no face found in the clip"
+    if check.name == "sound" and check.value <= SILENT_DB:
+        return "there is no sound in the recording"
     if check.name == "speech" and check.value == 0:
         return "no speech found, the sound holds noise or music only"
     rule = RULES[check.name]
     limit = f"{rule.sense} {rule.fail:g} {rule.unit}".rstrip()
-    return f"{rule.problem.format(value=check.value)}, {limit} needed"
+    verdict = "needed" if rule.sense == "at least" else "allowed"
+    return f"{rule.problem.format(value=check.value)}, {limit} {verdict}"

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from cameo.records import Bool, Check, Clip, Float32, Float64, Speech
 
 
+SILENT_DB = -120.0  # what nothing but zeros measures
 _CLIPPED = 0.99
 _FRAME, _HOP = 400, 160  # 25 ms and 10 ms at 16 kHz
 _CAP_DB = 60.0
-_FLOOR_DB = -120.0
 _SPECTRUM = 512
 _BAND_DB = 50.0  # below the loudest band; what lies lower is coding noise
 
@@ -36,8 +36,8 @@ def judge_sound(clip: Clip, speech: Speech) -> list[Check]:
 def peak_level_db(sound: Float32) -> float:
     """Level of the loudest 25 ms, in dB below a full-scale square wave."""
     if len(sound) < _FRAME:
-        return _FLOOR_DB
-    return max(_FLOOR_DB, 10 * float(np.log10(_energies(sound).max() + 1e-12)))
+        return SILENT_DB
+    return max(SILENT_DB, 10 * float(np.log10(_energies(sound).max() + 1e-12)))
 
 
 def speech_over_noise_db(sound: Float32) -> float:
