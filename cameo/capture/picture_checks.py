@@ -86,10 +86,10 @@ def judge_picture(clip: Clip, track: FaceTrack, faces: FaceMeasures, usable: Boo
         *checks,
         MOVEMENT.judge(100 * _moving_share(clip, track)),
         FACE_SIZE.judge(_middle(faces.eye_gap_px)),
-        SHARPNESS.judge(_middle(faces.sharpness)),
         OVER_EXPOSED.judge(100 * _middle(faces.white)),
         UNDER_EXPOSED.judge(100 * _middle(faces.black)),
         BRIGHTNESS.judge(_middle(faces.luminance)),
+        SHARPNESS.judge(_middle(faces.sharpness)),
         DYNAMIC_RANGE.judge(_middle(faces.range_bit)),
         POSE_SPREAD.judge(float(np.subtract(*np.nanpercentile(yaw, [97.5, 2.5])))),
         USABLE.judge(int(usable.sum())),
@@ -107,14 +107,14 @@ def score_frames(track: FaceTrack, faces: FaceMeasures) -> tuple[Float32, tuple[
     pose = (np.cos(np.radians(track.yaw_deg)) * np.cos(np.radians(track.pitch_deg))) ** 2
     exposure = (1 - faces.white) * (1 - faces.black)
     scores = np.sqrt(sharpness) * pose * exposure * (0.5 + 0.5 * np.clip(track.eye_open, 0, 1))
-    # The first reason that applies is given.
+    # The first reason that applies is given: bad light also looks like blur, so it comes first.
     tests = (
         ("no face", ~track.found),
         ("a second face", track.faces > 1),
         ("too small", _fails(FACE_SIZE, faces.eye_gap_px)),
-        ("blurred", _fails(SHARPNESS, faces.sharpness) | (sharpness < _BLURRED_SHARE)),
         ("over-exposed", _fails(OVER_EXPOSED, 100 * faces.white)),
         ("too dark", _fails(UNDER_EXPOSED, 100 * faces.black) | _fails(BRIGHTNESS, faces.luminance)),
+        ("blurred", _fails(SHARPNESS, faces.sharpness) | (sharpness < _BLURRED_SHARE)),
         ("turned away", np.abs(track.yaw_deg) > _TURNED_DEG),
     )
     reasons = tuple(next((why for why, mask in tests if mask[i]), "") for i in range(len(track.found)))
