@@ -37,16 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     traceback = words[:1] == ["--traceback"]
     if traceback:
         words = words[1:]
-    if not words or words[0] in ("--help", "-h", "help"):
-        print(_help(), file=sys.stdout if words else sys.stderr)
-        return 0 if words else UsageError.exit_code
-    if words[0] == "--version":
-        from cameo import __version__
-
-        print(f"cameo {__version__}")
-        return 0
     try:
-        status = _run(words[0], words[1:])
+        status = _run(words)
         sys.stdout.flush()
         return status
     except CameoError as error:
@@ -68,8 +60,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return terminal.fail(CameoError(f"unexpected {kind}: {error}", hint))
 
 
-def _run(name: str, words: list[str]) -> int:
-    """Load a verb and hand it its words."""
+def _run(words: list[str]) -> int:
+    """Answer for the whole, or load a verb and hand it its words."""
+    if not words or words[0] in ("--help", "-h", "help"):
+        print(_help(), file=sys.stdout if words else sys.stderr)
+        return 0 if words else UsageError.exit_code
+    name = words[0]
+    if name == "--version":
+        from cameo import __version__
+
+        print(f"cameo {__version__}")
+        return 0
     verb = VERBS.get(name)
     if verb is None:
         from difflib import get_close_matches
@@ -78,7 +79,7 @@ def _run(name: str, words: list[str]) -> int:
         hint = f"did you mean: cameo {near[0]}" if near else f"the verbs are: {', '.join(VERBS)}"
         raise UsageError(f"there is no verb {name!r}", hint)
     module, function = verb.target.split(":")
-    getattr(import_module(module), function)(words)
+    getattr(import_module(module), function)(words[1:])
     return 0
 
 
