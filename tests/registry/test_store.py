@@ -1,0 +1,130 @@
+"""The registry remembers, forgets, and reports what its database cannot do."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cameo.errors import CameoError, OutputError, UsageError
+from cameo.registry.store import Double, Registry
+
+NOON = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)
+
+
+def double(number: int, owner: str = "ab") -> Double:
+    return Double(
+        bundle_id=f"{number:032x}",
+        owner=owner * 32,
+        path=Path(f"/somewhere/{number}.cameo"),
+        sha256="cd" * 32,
+        created=NOON + datetime.timedelta(hours=number),
+        encoders=("embedded-face-1", "embedded-voice-1"),
+        assurance="consistency-only",
+    )
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Registry]:
+    opened = Registry(f"sqlite:///{tmp_path}/registry.sqlite")
+    yield opened
+    opened.close()
+
+
+def test_what_was_registered_comes_back(registry: Registry, tmp_path: Path) -> None:
+    registry.register(double(1))
+    assert registry.get(double(1).bundle_id) == double(1)
+    again = Registry(f"sqlite:///{tmp_path}/registry.sqlite")
+    assert again.list() == [double(1)]
+    again.close()
+
+
+def test_times_of_any_zone_are_kept(registry: Registry) -> None:
+    east = datetime.timezone(datetime.timedelta(hours=9))
+    registry.register(dataclasses.replace(double(1), created=NOON.astimezone(east)))
+    assert registry.get(double(1).bundle_id).created == NOON
+
+
+def test_newest_first_and_by_owner(registry: Registry) -> None:
+    for number, owner in ((1, "ab"), (3, "cd"), (2, "ab")):
+        registry.register(double(number, owner))
+    assert [d.bundle_id for d in registry.list()] == [double(n).bundle_id for n in (3, 2, 1)]
+    assert [d.bundle_id for d in registry.list("ab" * 32)] == [double(n).bundle_id for n in (2, 1)]
+    assert registry.list("ef" * 32) == []
+
+
+def test_registering_again_replaces(registry: Registry) -> None:
+    registry.register(double(1))
+    moved = dataclasses.replace(double(1), path=Path("/elsewhere/1.cameo"))
+    registry.register(moved)
+    assert registry.list() == [moved]
+
+
+def test_forgetting(registry: Registry) -> None:
+    registry.register(double(1))
+    assert registry.forget(double(1).bundle_id)
+    assert not registry.forget(double(1).bundle_id)
+    with pytest.raises(UsageError, match="was enrolled on this machine"):
+        registry.get(double(1).bundle_id)
+
+
+def test_writers_wait_for_each_other(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/registry.sqlite"
+    Registry(url).close()
+    failures: list[Exception] = []
+
+    def write(first: int) -> None:
+        own = Registry(url)
+        try:
+            for number in range(first, first + 10):
+                own.register(double(number))
+        except CameoError as error:
+            failures.append(error)
+        finally:
+            own.close()
+
+    threads = [threading.Thread(target=write, args=(10 * i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    whole = Registry(url)
+    assert len(whole.list()) == 40
+    whole.close()
+
+
+def test_the_default_lies_in_cameos_home_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMEO_HOME", str(tmp_path / "home" / "cameo"))
+    Registry().close()
+    assert (tmp_path / "home" / "cameo" / "registry.sqlite").is_file()
+    assert stat.S_IMODE((tmp_path / "home" / "cameo").stat().st_mode) & 0o077 == 0
+
+
+def test_what_cannot_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(OutputError, match="cannot make"):
+        Registry(f"sqlite:///{tmp_path}/file/registry.sqlite")
+    (tmp_path / "registry.sqlite").write_bytes(b"not a database" * 100)
+    with pytest.raises(CameoError, match="failed: file is not a database") as caught:
+        Registry(f"sqlite:///{tmp_path}/registry.sqlite")
+    assert "\n" not in caught.value.message
+
+
+def test_a_password_in_the_address_is_not_shown() -> None:
+    pytest.importorskip("sqlalchemy")
+    with pytest.raises(Exception) as caught:  # noqa: B017, PT011 - no such driver here, whatever it raises
+        Registry("postgresql+nosuchdriver://ada:secret@localhost/x")
+    assert "secret" not in str(caught.value)
+
+
+def test_no_biometric_has_a_column() -> None:
+    from cameo.registry.schema import DoubleRow
+
+    columns = {column.name for column in DoubleRow.__table__.columns}
+    assert columns == {"bundle_id", "owner", "path", "sha256", "created", "encoders", "assurance"}
