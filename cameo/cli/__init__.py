@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NamedTuple
@@ -37,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     traceback = words[:1] == ["--traceback"]
     if traceback:
         words = words[1:]
+    _hush_libraries()
     try:
         status = _run(words)
         sys.stdout.flush()
@@ -58,6 +61,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kind = type(error).__name__
         hint = "this is a bug or a broken installation; see it in full with: cameo --traceback …"
         return terminal.fail(CameoError(f"unexpected {kind}: {error}", hint))
+
+
+def _hush_libraries() -> None:
+    """Keep what libraries tell developers off the user's terminal, unless asked for with `python -W`."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    for library in ("DIFFUSERS", "TRANSFORMERS"):
+        os.environ.setdefault(f"{library}_VERBOSITY", "error")
 
 
 def _run(words: list[str]) -> int:
