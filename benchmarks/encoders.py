@@ -3,8 +3,8 @@
     python -m benchmarks.encoders [--face-model embedded|insightface:FOLDER] [--faces FOLDER] [--speech FOLDER] [--json]
 
 Without folders, rendered people are compared. `--faces` is a folder of photographs with a `master.csv` of pairs
-(file_x, file_y, Decision), such as deepface's test set; `--speech` a folder of `*.flac` per speaker: every fifth speaker
-is used, whom `benchmarks/training/fit_voice.py` never saw. Nothing here is fitted to either.
+(file_x, file_y, Decision), such as deepface's test set; `--speech` a folder of `*.flac` per speaker: every fifth
+speaker is used, whom `benchmarks/training/fit_voice.py` never saw. Nothing that ships is fitted to either.
 """
 
 from __future__ import annotations
@@ -130,23 +130,32 @@ def measure_voices(encoder: VoiceEncoder, folder: Path) -> dict[str, Pairs]:
     }
 
 
-def _entry(name: str, pairs: Pairs, info: EncoderInfo) -> dict[str, object]:
-    result: Measured = measured(pairs)
-    kept, passed = share_above(pairs, info.threshold)
-    return {"set": name, **asdict(result), "at_threshold": {"accepted_same": kept, "accepted_different": passed}}
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Hold one line of the table."""
+
+    pairs: str
+    result: Measured
+    accepted_same: float
+    accepted_different: float
 
 
-def _print(info: EncoderInfo, entries: list[dict[str, object]]) -> None:
-    print(f"\n{info.id}  {info.dimension} numbers, {info.assurance}, threshold {info.threshold:.3f}")
-    print(f"| {'pairs':55} | EER % (95 %) | AUC (95 %) | mean same / different | accepted same / different |")
-    print("|---|---|---|---|---|")
-    for e in entries:
-        r, (a, b), (c, d), t = e["rates"], e["eer_interval"], e["auc_interval"], e["at_threshold"]  # type: ignore[misc, index]
-        print(
-            f"| {e['set']:55} | {100 * r['eer']:.1f} ({100 * a:.1f}-{100 * b:.1f}) | {r['auc']:.3f} ({c:.3f}-{d:.3f}) "
-            f"| {e['genuine_mean']:.2f} / {e['impostor_mean']:.2f} "
-            f"| {t['accepted_same']:.1%} / {t['accepted_different']:.1%} |"
-        )
+def _row(name: str, pairs: Pairs, info: EncoderInfo) -> Row:
+    accepted_same, accepted_different = share_above(pairs, info.threshold)
+    return Row(name, measured(pairs), accepted_same, accepted_different)
+
+
+def _print(info: EncoderInfo, rows: list[Row]) -> None:
+    print(f"\n{info.id}: {info.dimension} numbers, {info.assurance}, threshold {info.threshold:.3f}\n")
+    print("| pairs | same / different | EER % (95 %) | AUC (95 %) | mean cosine | above the threshold |")
+    print("|---|---|---|---|---|---|")
+    for row in rows:
+        m = row.result
+        eer = f"{100 * m.rates.eer:.1f} ({100 * m.eer_interval[0]:.1f}-{100 * m.eer_interval[1]:.1f})"
+        auc = f"{m.rates.auc:.3f} ({m.auc_interval[0]:.3f}-{m.auc_interval[1]:.3f})"
+        mean = f"{m.genuine_mean:.2f} / {m.impostor_mean:.2f}"
+        above = f"{row.accepted_same:.1%} / {row.accepted_different:.1%}"
+        print(f"| {row.pairs} | {m.genuine} / {m.impostor} | {eer} | {auc} | {mean} | {above} |")
 
 
 def main() -> None:
@@ -164,12 +173,16 @@ def main() -> None:
     if args.speech:
         voice = load_voice_encoder(args.voice_model)
         results.append((voice.info, measure_voices(voice, args.speech)))
-    tables = [(info, [_entry(name, pairs, info) for name, pairs in sets.items()]) for info, sets in results]
+    tables = [(info, [_row(name, pairs, info) for name, pairs in sets.items()]) for info, sets in results]
     if args.json:
-        print(json.dumps([{"encoder": asdict(info), "sets": entries} for info, entries in tables], indent=1))
+        print(
+            json.dumps(
+                [{"encoder": asdict(info), "rows": [asdict(r) for r in rows]} for info, rows in tables], indent=1
+            )
+        )
         return
-    for info, entries in tables:
-        _print(info, entries)
+    for info, rows in tables:
+        _print(info, rows)
 
 
 if __name__ == "__main__":

@@ -218,3 +218,45 @@ class Adapter:
     after: UInt8
     real: UInt8
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedFile:
+    """Describe a `.cameo` file as it was written; `parts` maps part name to bytes of ciphertext."""
+
+    path: str
+    sha256: str
+    size: int
+    bundle_id: str
+    owner: str
+    assurance: str
+    parts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Enrollment:
+    """Collect what an enrolment found and made; the report shows it.
+
+    Attributes:
+        frame_likeness: `[T]` cosine of each frame of the clip to the face template; NaN where none was taken.
+        frames_used: `[T]` whether a frame was offered to the face template.
+        window_likeness: `[K]` cosine of each window of speech to the voice template.
+        consent: what was agreed to, in plain words, a line each.
+        seconds: wall time of each step, in the order they ran.
+        versions: package name to version.
+    """
+
+    clip: Clip
+    track: FaceTrack
+    speech: Speech
+    quality: QualityReport
+    face: Template
+    voice: Template
+    frame_likeness: Float32
+    frames_used: Bool
+    window_likeness: Float32
+    adapter: Adapter
+    sealed: SealedFile
+    consent: tuple[str, ...]
+    seconds: Mapping[str, float]
+    versions: Mapping[str, str]

@@ -11,6 +11,9 @@ import pytest
 from cameo.records import Clip, ClipSource
 
 if TYPE_CHECKING:
+    from cameo.generators.base import Footage
+    from cameo.generators.reference import ReferenceGenerator
+    from cameo.generators.references import ReferenceIdentity
     from cameo.records import FaceTrack
 
 FPS = 25.0
@@ -68,3 +71,45 @@ def person_track(person: RenderedPerson) -> FaceTrack:
     from cameo.faces.track import track_faces
 
     return track_faces(person.clip.frames)
+
+
+def chance_weights(seed: int = 0) -> bytes:
+    """Make weights of a reference net nobody trained; its last layer is zero, so it returns the warped reference."""
+    import torch
+    from safetensors.torch import save
+
+    from cameo.generators.latent import BlockDct
+    from cameo.generators.reference_net import CHANNELS, DRIVER_CHANNELS, ReferenceNet
+
+    torch.manual_seed(seed)
+    net = ReferenceNet()
+    video = torch.rand(2, 8, 64, 64, 3)
+    for name, channels in (("latent", CHANNELS), ("driver", DRIVER_CHANNELS)):
+        fitted = BlockDct(channels).fit(video)
+        getattr(net, f"{name}_mean").copy_(fitted.mean)
+        getattr(net, f"{name}_scale").copy_(fitted.scale)
+    net.prior_gain[1:] = 0.9
+    net.prior_variance.fill_(0.05)
+    return save({name: tensor.contiguous() for name, tensor in net.state_dict().items()})
+
+
+@pytest.fixture(scope="session")
+def generator() -> ReferenceGenerator:
+    """A reference generator with weights drawn by chance: tests of the machinery do not wait for training."""
+    from cameo.generators.reference import ReferenceGenerator
+
+    return ReferenceGenerator(chance_weights())
+
+
+@pytest.fixture(scope="session")
+def footage(generator: ReferenceGenerator, person: RenderedPerson, person_track: FaceTrack) -> Footage:
+    """The rendered person as the reference generator sees them."""
+    import torch
+
+    return generator.footage(person.clip, person_track, torch.ones(len(person.clip.frames), dtype=torch.bool))
+
+
+@pytest.fixture(scope="session")
+def identity(generator: ReferenceGenerator, footage: Footage) -> ReferenceIdentity:
+    """The rendered person's references and statistics."""
+    return generator.fit_identity(footage)

@@ -158,8 +158,8 @@ def main() -> None:
         "encoder": {"id": info.id, "dimension": size, "sha256": digest},
         "threshold": {
             "value": round(threshold, 3),
-            "source": f"benchmarks/training/fit_voice.py: halves of readings of {len(others)} LibriSpeech speakers kept "
-            f"out, one half disturbed: 1 % of pairs of two match, {kept:.0%} of one",
+            "source": f"benchmarks/training/fit_voice.py: halves of readings of {len(others)} LibriSpeech speakers "
+            f"kept out, one half disturbed; 1 % of pairs of two speakers match, {kept:.0%} of one",
         },
         "fit": {"data": "LibriSpeech train-clean-100 excerpt, CC BY 4.0", "speakers": len(fitted(speakers)),
                 "windows": len(measured_windows.cepstra), "seed": args.seed, "cpu_seconds": round(seconds)},

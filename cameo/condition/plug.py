@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PREFIX = "transformer"
 NAME = "cameo"
+MAX_RANK = 256
 
 
 @contextmanager
@@ -48,7 +49,7 @@ def plug(generator: Generator, parts: Mapping[str, bytes]) -> Iterator[Identity]
     adapter, identity = (_read(parts[name], name, generator.base_digest) for name in names)
     before = weights_digest(generator.denoiser)
     try:
-        _load_lora(generator.denoiser, adapter, _header(parts[names[0]]))
+        _load_lora(generator, adapter, _header(parts[names[0]]))
         yield generator.load_identity(identity)
     finally:
         if getattr(generator.denoiser, "peft_config", None):
@@ -90,21 +91,31 @@ def _read(data: bytes, name: str, base_digest: str) -> dict[str, Tensor]:
     return tensors
 
 
-def _load_lora(denoiser: Any, tensors: dict[str, Tensor], facts: dict[str, str]) -> None:
+def _load_lora(generator: Generator, tensors: dict[str, Tensor], facts: dict[str, str]) -> None:
     """Load a LoRA and prove that every tensor arrived."""
-    prefix = PREFIX + "."
+    denoiser, prefix = generator.denoiser, PREFIX + "."
     stray = [key for key in tensors if not key.startswith(prefix)]
     if stray or not tensors:
         named = (stray or ["none"])[0]
         raise NotVerified(f"the adapter holds a tensor of another model: {named}", "tune the double again")
     state = {key: value.float() for key, value in tensors.items()}
     try:
-        described = json.loads(facts["lora_adapter_metadata"])
-        metadata = {k.removeprefix(prefix): v for k, v in described.items()}
-        denoiser.load_lora_adapter(dict(state), prefix=PREFIX, metadata=metadata, adapter_name=NAME)
+        config = _lora_config(facts, generator.lora_targets("face"))
+        denoiser.load_lora_adapter(dict(state), prefix=PREFIX, metadata=config, adapter_name=NAME)
     except (KeyError, ValueError, RuntimeError, TypeError) as error:
         raise NotVerified("the adapter does not fit this generator", "tune the double again") from error
     arrived = get_peft_model_state_dict(denoiser, adapter_name=NAME)
     expected = {key.removeprefix(prefix): value for key, value in state.items()}
     if set(arrived) != set(expected) or any(not torch.equal(arrived[k].float(), expected[k]) for k in expected):
         raise NotVerified("not every tensor of the adapter was loaded", "tune the double again")
+
+
+def _lora_config(facts: dict[str, str], targets: str) -> dict[str, Any]:
+    """Take rank and strength from the file, and nothing else: which modules it may touch is the generator's to say."""
+    described = json.loads(facts["lora_adapter_metadata"])
+    rank, alpha = (described[f"{PREFIX}.{key}"] for key in ("r", "lora_alpha"))
+    if type(rank) is not int or not 1 <= rank <= MAX_RANK or alpha != rank:
+        raise ValueError("rank or strength out of bounds")
+    return {
+        f"{PREFIX}.{key}": value for key, value in {"r": rank, "lora_alpha": rank, "target_modules": targets}.items()
+    }

@@ -6,7 +6,7 @@ every cell, and which directions change within one person and are therefore turn
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
@@ -57,7 +57,7 @@ class FaceSpace:
         Source: nuisance attribute projection (W. M. Campbell et al., 2006), softened: a direction of within-person
         variance w keeps (w_K / w) ** 0.5 of its size instead of nothing.
         """
-        return reduced - ((reduced @ self.nuisance) * (1 - self.gain)) @ self.nuisance.T
+        return np.asarray(reduced - ((reduced @ self.nuisance) * (1 - self.gain)) @ self.nuisance.T, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,8 @@ class EmbeddedFaceEncoder:
         Raises:
             MissingWeights: they are not there, cannot be read, or differ from their digest.
         """
-        tensors, info = read_weights("face", folder)
-        return cls(info, FaceSpace(**{field.name: tensors[field.name] for field in fields(FaceSpace)}))
+        space, info = read_weights("face", FaceSpace, folder)
+        return cls(info, space)
 
     def embed(self, frames: UInt8, points: Float32 | None = None) -> tuple[Float32, Bool]:
         """Encode the main face of every frame; see `FaceEncoder.embed`.
@@ -88,7 +88,7 @@ class EmbeddedFaceEncoder:
         _check_shapes(frames, points)
         if points is None:
             points = _find_points(frames)
-        found = np.isfinite(points[:, :5]).all((1, 2))
+        found = np.asarray(np.isfinite(points[:, :5]).all((1, 2)))
         vectors = np.zeros((len(frames), self.info.dimension), np.float32)
         crops = [aligned_crop(to_grey(frames[i]), points[i, :5]) for i in np.flatnonzero(found)]
         if crops:

@@ -31,7 +31,7 @@ def edges(crop: UInt8) -> Float32:
     Source: N. Dalal and B. Triggs, "Histograms of oriented gradients for human detection", 2005.
     """
     inner = np.ascontiguousarray(crop[:, _HOG_LEFT:_HOG_RIGHT])
-    values = np.sqrt(_hog().compute(inner).ravel())
+    values = np.sqrt(np.asarray(_hog().compute(inner), np.float32).ravel())
     return (values / max(float(np.linalg.norm(values)), 1e-9)).reshape(EDGE_BLOCKS, _BLOCK).astype(np.float32)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import fields
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from safetensors import SafetensorError
 from safetensors.numpy import load
@@ -16,17 +17,18 @@ from cameo.records import CONSISTENCY_ONLY, EncoderInfo
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-    from cameo.records import Float32
+Space = TypeVar("Space")
 
 LICENCE = "Apache-2.0"
 _HINT = "the installation is damaged: install cameo-double again"
 
 
-def read_weights(name: str, folder: Traversable | None = None) -> tuple[dict[str, Float32], EncoderInfo]:
-    """Read `<name>.safetensors` as float32 tensors, and what `<name>.json` says of the encoder.
+def read_weights(name: str, kind: type[Space], folder: Traversable | None = None) -> tuple[Space, EncoderInfo]:
+    """Read `<name>.safetensors` into a dataclass of float32 tensors, and what `<name>.json` says of the encoder.
 
     Args:
         name: `face` or `voice`.
+        kind: the dataclass, one tensor for each field.
         folder: where to look; the package's own folder by default.
 
     Raises:
@@ -37,6 +39,8 @@ def read_weights(name: str, folder: Traversable | None = None) -> tuple[dict[str
         data = (place / f"{name}.safetensors").read_bytes()
         facts = json.loads((place / f"{name}.json").read_bytes())
         tensors = load(data)
+        described: Any = kind
+        space = kind(**{field.name: tensors[field.name].astype("float32") for field in fields(described)})
         digest = hashlib.sha256(data).hexdigest()
         known, limit = facts["encoder"], facts["threshold"]
         if known["sha256"] != digest:
@@ -55,4 +59,4 @@ def read_weights(name: str, folder: Traversable | None = None) -> tuple[dict[str
         raise MissingWeights(f"the weights of the embedded {name} encoder are not there", _HINT) from error
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise MissingWeights(f"the weights of the embedded {name} encoder cannot be read", _HINT) from error
-    return {key: tensor.astype("float32") for key, tensor in tensors.items()}, info
+    return space, info

@@ -6,7 +6,7 @@ microphones so that a channel weighs less than a speaker.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +18,7 @@ from cameo.errors import CaptureRejected, UsageError
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-    from cameo.records import EncoderInfo, Float32
+    from cameo.records import EncoderInfo, Float32, Float64
 
 WINDOW_S, HOP_S = 3.0, 1.5
 LEAST_S = 1.0
@@ -70,8 +70,8 @@ class EmbeddedVoiceEncoder:
         Raises:
             MissingWeights: they are not there, cannot be read, or differ from their digest.
         """
-        tensors, info = read_weights("voice", folder)
-        return cls(info, VoiceSpace(**{field.name: tensors[field.name] for field in fields(VoiceSpace)}))
+        space, info = read_weights("voice", VoiceSpace, folder)
+        return cls(info, space)
 
     def embed(self, samples: Float32) -> Float32:
         """Encode the whole of `samples`; see `VoiceEncoder.embed`. It is the mean direction of its windows."""
@@ -115,5 +115,5 @@ def _check(samples: Float32) -> None:
         raise CaptureRejected("there is no sound in the speech", "check the microphone and record again")
 
 
-def _unit(rows: Float32) -> Float32:
+def _unit(rows: Float32 | Float64) -> Float32:
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9), np.float32)

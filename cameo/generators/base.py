@@ -69,12 +69,30 @@ class Identity(Protocol):
 
 
 class Generator(Protocol):
-    """A video generator with a conditioning path for a person."""
+    """A video generator with a conditioning path for a person.
 
-    id: str
-    base_digest: str
-    fps: float
-    modalities: tuple[str, ...]
+    An `identity` given to it is one that its own `fit_identity` or `load_identity` returned.
+    """
+
+    @property
+    def id(self) -> str:
+        """Its name in part names and on the command line."""
+        ...
+
+    @property
+    def base_digest(self) -> str:
+        """SHA-256 (hex) of the base weights."""
+        ...
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of what it generates."""
+        ...
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """What of a person it can take on: "face", "voice"."""
+        ...
 
     @property
     def denoiser(self) -> Any:
@@ -97,10 +115,10 @@ class Generator(Protocol):
         """Rebuild an identity from sealed tensors, checking names and shapes."""
         ...
 
-    def training_loss(self, footage: Footage, identity: Identity, drop_references: float) -> Callable[[int], Tensor]:
+    def training_loss(self, footage: Footage, identity: Any, drop_references: float) -> Callable[[int], Tensor]:
         """Cache latents and return a function from batch size to the family's training loss."""
         ...
 
-    def sample(self, identity: Identity, motion: Motion, seed: int, show_references: bool = True) -> UInt8:
+    def sample(self, identity: Any, motion: Motion, seed: int, show_references: bool = True) -> UInt8:
         """Generate `[T, S, S, 3]` uint8 frames of the person along a motion."""
         ...

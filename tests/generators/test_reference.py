@@ -1,0 +1,184 @@
+"""The reference generator: what it takes from footage, what it gives back, and what it refuses to load."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cameo.errors import NotVerified
+from cameo.generators.base import Footage, Motion
+from cameo.generators.reference import ReferenceGenerator, load_reference
+from cameo.generators.references import LAYOUT, ReferenceIdentity, choose_references, nearest_references
+from cameo.generators.warp import warp_to
+from cameo.records import FaceTrack
+from tests.conftest import RenderedPerson
+
+WEIGHTS = files("cameo.generators") / "weights" / "reference.safetensors"
+
+
+def unlike(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean absolute difference in grey levels."""
+    return float(np.abs(a.astype(float) - b.astype(float)).mean())
+
+
+def test_footage_is_square_centred_and_on_the_clock(footage: Footage, person: RenderedPerson) -> None:
+    assert footage.frames.shape == (len(person.clip.frames), 64, 64, 3)
+    assert footage.frames.dtype == torch.uint8
+    eyes = footage.motion.points[:, :2].mean((0, 1))
+    assert abs(eyes[0]) < 0.15
+    assert -0.45 < eyes[1] < 0.05
+    assert footage.usable.all()
+
+
+def test_footage_of_a_slow_camera_comes_at_25_a_second(
+    generator: ReferenceGenerator, person: RenderedPerson, person_track: FaceTrack
+) -> None:
+    import dataclasses
+
+    every = slice(None, None, 2)
+    clip = dataclasses.replace(person.clip, frames=person.clip.frames[every], times_s=person.clip.times_s[every])
+    fields = {f.name: getattr(person_track, f.name)[every] for f in dataclasses.fields(person_track)}
+    slow = generator.footage(clip, FaceTrack(**fields), torch.ones(len(clip.frames), dtype=torch.bool))
+    assert abs(len(slow) - len(person.clip.frames)) <= 2
+
+
+def test_windows_hold_usable_frames_only() -> None:
+    usable = torch.ones(40, dtype=torch.bool)
+    usable[20] = False
+    motion = Motion(torch.zeros(40, 10, 2), torch.ones(40))
+    footage = Footage(torch.zeros(40, 64, 64, 3, dtype=torch.uint8), motion, usable)
+    starts = footage.windows(8, 1)
+    assert [s for s in range(33) if s not in starts.tolist()] == list(range(13, 21))
+    assert len(footage.part(0, 5).windows(8, 1)) == 0
+
+
+def test_references_differ_and_are_usable(footage: Footage) -> None:
+    chosen = choose_references(footage)
+    assert 2 <= len(set(chosen.tolist())) == len(chosen) <= 16
+    hidden = footage.usable.clone()
+    hidden[chosen] = False
+    again = choose_references(Footage(footage.frames, footage.motion, hidden))
+    assert not set(again.tolist()) & set(chosen.tolist())
+
+
+def test_the_nearest_reference_is_the_frame_itself_unless_excluded(footage: Footage) -> None:
+    points, eyes = footage.motion.points[::10], footage.motion.eye_open[::10]
+    target = Motion(points[:, None].expand(-1, 8, -1, -1), eyes[:, None].expand(-1, 8))
+    pair, distance = nearest_references(points, eyes, target)
+    assert pair[:, 0].tolist() == list(range(len(points)))
+    assert distance[:, 0].max() < 1e-2
+    itself = torch.eye(len(points), dtype=torch.bool)
+    other, _ = nearest_references(points, eyes, target, itself)
+    assert (other[:, 0] != torch.arange(len(points))).all()
+
+
+def test_warping_moves_points_where_they_should_be(footage: Footage) -> None:
+    frame = footage.frames[:1].float() / 255
+    points = footage.motion.points[:1]
+    assert unlike(255 * warp_to(frame, points, points).numpy(), footage.frames[:1].numpy()) < 1
+    far = footage.motion.points[footage.motion.points[:, 2, 0].sub(points[0, 2, 0]).abs().argmax()][None]
+    bent = 255 * warp_to(frame, points, far).numpy()
+    target = footage.frames[footage.motion.points[:, 2, 0].sub(points[0, 2, 0]).abs().argmax()].numpy()
+    assert unlike(bent[0], target) < unlike(footage.frames[0].numpy(), target)
+
+
+def test_an_identity_survives_being_sealed(generator: ReferenceGenerator, identity: ReferenceIdentity) -> None:
+    again = generator.load_identity({name: t.clone() for name, t in identity.tensors().items()})
+    assert all(torch.equal(again.tensors()[name], t) for name, t in identity.tensors().items())
+    assert set(identity.tensors()) == set(LAYOUT)
+    assert all(isinstance(p, nn.Parameter) for p in again.trainable())
+
+
+@pytest.mark.parametrize("change", ["missing", "stray", "shape", "kind", "nan", "empty", "many"])
+def test_tensors_that_are_no_identity_are_refused(identity: ReferenceIdentity, change: str) -> None:
+    tensors: dict[str, Tensor] = {name: t.clone() for name, t in identity.tensors().items()}
+    if change == "missing":
+        del tensors["gain"]
+    elif change == "stray":
+        tensors["more"] = torch.zeros(1)
+    elif change == "shape":
+        tensors["tokens"] = tensors["tokens"][:, :-1]
+    elif change == "kind":
+        tensors["frames"] = tensors["frames"].float()
+    elif change == "nan":
+        tensors["points"][0, 0, 0] = torch.nan
+    elif change == "empty":
+        tensors["frames"] = tensors["frames"][:0]
+    else:
+        tensors["frames"] = tensors["frames"][:1].expand(500, -1, -1, -1)
+    with pytest.raises(NotVerified):
+        ReferenceIdentity.load(tensors)
+
+
+@pytest.mark.parametrize("length", [1, 8, 9, 21])
+def test_a_clip_of_any_length(
+    generator: ReferenceGenerator, identity: ReferenceIdentity, footage: Footage, length: int
+) -> None:
+    frames = generator.sample(identity, footage.motion[:length], seed=1)
+    assert frames.shape == (length, 64, 64, 3)
+    assert frames.dtype == np.uint8
+
+
+def test_a_seed_gives_the_same_clip_again(
+    generator: ReferenceGenerator, identity: ReferenceIdentity, footage: Footage
+) -> None:
+    motion = footage.motion[:12]
+    first = generator.sample(identity, motion, seed=1)
+    assert np.array_equal(first, generator.sample(identity, motion, seed=1))
+    assert not np.array_equal(first, generator.sample(identity, motion, seed=2))
+
+
+def test_without_its_references_it_no_longer_shows_the_person(
+    generator: ReferenceGenerator, identity: ReferenceIdentity, footage: Footage
+) -> None:
+    motion, real = footage.motion[:16], footage.frames[:16].numpy()
+    shown = unlike(generator.sample(identity, motion, 0), real)
+    dropped = unlike(generator.sample(identity, motion, 0, show_references=False), real)
+    assert shown < 0.6 * dropped
+
+
+def test_the_loss_reaches_what_is_learned_and_nothing_else(
+    generator: ReferenceGenerator, identity: ReferenceIdentity, footage: Footage
+) -> None:
+    torch.manual_seed(0)
+    loss = generator.training_loss(footage, identity, drop_references=0.5)(4)
+    assert loss.isfinite()
+    assert not any(p.requires_grad for p in generator.net.parameters())
+
+
+def test_only_faces(generator: ReferenceGenerator) -> None:
+    with pytest.raises(ValueError, match="voice"):
+        generator.lora_targets("voice")
+
+
+def test_targets_name_modules_of_the_denoiser(generator: ReferenceGenerator) -> None:
+    import re
+
+    pattern = re.compile(generator.lora_targets("face"))
+    named = [name for name, module in generator.denoiser.named_modules() if pattern.fullmatch(name)]
+    assert len(named) > 20
+
+
+class TestShippedWeights:
+    """What comes in the package."""
+
+    def test_size_and_digest(self) -> None:
+        data = WEIGHTS.read_bytes()
+        assert len(data) <= 15_000_000
+        assert load_reference().base_digest == hashlib.sha256(data).hexdigest()
+
+    def test_a_rendered_person_is_drawn_better_than_by_their_mean(self, footage: Footage) -> None:
+        """On frames it has not seen, nearer than the mean of those it has, and moving as told."""
+        shipped = load_reference()
+        who = shipped.fit_identity(footage.part(0, 70))
+        held = footage.part(78, 100)
+        made, real = shipped.sample(who, held.motion, 0), held.frames.numpy()
+        mean = footage.frames[:70].float().mean(0).numpy()
+        assert unlike(made, real) < 0.9 * unlike(np.broadcast_to(mean, real.shape), real)
+        turned = shipped.sample(who, footage.motion[:22], 0)
+        assert unlike(turned, real) > unlike(made, real)
