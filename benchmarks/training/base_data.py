@@ -2,14 +2,17 @@
 
     python benchmarks/training/base_data.py SHARDS --seed 0 --shards 40
 
-Each identity gets one scene with six differently posed segments of eight frames; every segment becomes one chunk, whose
-two references are warped frames of the other segments, as a double's references are frames of the same recording.
+Each identity gets one scene with six differently posed segments of eight frames; every segment becomes one chunk. Its
+reference is a warped frame of another segment, as a double's references are frames of the same recording; its learned
+appearance is what a double's is like, an average over many frames: warped frames of the other segments, those with a
+similar mouth and similar eyes weighing more.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -24,6 +27,7 @@ from cameo.synthetic.renderer import Rendered, draw
 from cameo.synthetic.traits import sample_identities
 
 SEGMENTS, CANDIDATES, IDENTITIES = 6, 3, 8
+AVERAGED = 6  # warped frames in a learned appearance
 POINT_NOISE = 0.010  # landmark detectors jitter by about this much, in picture half extents
 SHARD_CHUNKS = 480
 
@@ -45,22 +49,51 @@ def _scene(identities: Tensor, g: torch.Generator, segments: int = SEGMENTS) -> 
     return draw(identities, motion, SIZE, g)
 
 
-def _nearest_two(points: Tensor, eyes: Tensor, at: Tensor, g: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Choose two other segments' candidate frames per segment: indices `[S, 2]` into candidates, distances `[S, 2]`."""
-    s = len(points)
-    mean = look(points.mean(1), eyes.mean(1))
-    rows = torch.arange(s, device=at.device).view(-1, 1)
-    candidates = look(points[rows, at].flatten(0, 1), eyes[rows, at].flatten())
-    distance = torch.cdist(mean, candidates)
-    own = rows == rows.expand(-1, at.shape[1]).flatten()[None]
-    order = (distance + 1e3 * own).argsort(1)
-    usable = (s - 1) * at.shape[1]
-    random = torch.randint(0, usable, (s, 2), generator=g, device=at.device)
-    chance = torch.rand(s, 2, generator=g, device=at.device)
-    often, first = torch.tensor([0.7, 0.6], device=at.device), torch.tensor([0, 1], device=at.device)
-    rank = torch.where(chance < often, first, random)
+@dataclass(frozen=True)
+class _Others:
+    """Candidate reference frames of one identity, `C` of them; `own` `[S, C]`: those inside each segment."""
+
+    frames: Tensor
+    points: Tensor
+    eyes: Tensor
+    own: Tensor
+
+
+def _others(frames: Tensor, points: Tensor, eyes: Tensor, g: torch.Generator) -> _Others:
+    """Draw candidates from segments `[S, T, …]`."""
+    at = torch.randint(0, FRAMES, (SEGMENTS, CANDIDATES), generator=g, device=g.device)
+    rows = torch.arange(SEGMENTS, device=g.device).view(-1, 1)
+    own = rows == rows.expand(-1, CANDIDATES).flatten()[None]
+    return _Others(frames[rows, at].flatten(0, 1), points[rows, at].flatten(0, 1), eyes[rows, at].flatten(), own)
+
+
+def _nearest(points: Tensor, eyes: Tensor, others: _Others, g: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Choose a reference for every segment, mostly the most similar: index and distance `[S]`."""
+    distance = torch.cdist(look(points.mean(1), eyes.mean(1)), look(others.points, others.eyes))
+    order = (distance + 1e3 * others.own).argsort(1)
+    usable = order.shape[1] - CANDIDATES
+    rank = torch.randint(0, usable, (SEGMENTS, 1), generator=g, device=g.device)
+    rank = torch.where(torch.rand(SEGMENTS, 1, generator=g, device=g.device) < 0.7, 0, rank)
     chosen = order.gather(1, rank)
-    return chosen, distance.gather(1, chosen)
+    return chosen[:, 0], distance.gather(1, chosen)[:, 0]
+
+
+def _warped(others: _Others, index: Tensor, points: Tensor) -> Tensor:
+    """Bend one candidate per segment, `index` `[S]`, to its points `[S, T, 10, 2]`: `[S, T, H, W, 3]`."""
+    wide = lambda q: q[index][:, None].expand(-1, FRAMES, *q.shape[1:]).flatten(0, 1)  # noqa: E731
+    return warp_to(wide(others.frames), wide(others.points), points.flatten(0, 1)).view(-1, FRAMES, SIZE, SIZE, 3)
+
+
+def _appearance(points: Tensor, eyes: Tensor, others: _Others, g: torch.Generator) -> Tensor:
+    """Average warped frames of the other segments, `[S, T, H, W, 3]`."""
+    dice = torch.rand(others.own.shape, generator=g, device=g.device)
+    drawn = (dice + 10.0 * others.own).argsort(1)[:, :AVERAGED]
+    gap = points[:, :, 6, 1] - points[:, :, 5, 1]
+    gaps = others.points[:, 6, 1] - others.points[:, 5, 1]
+    unlike = ((gap[:, :, None] - gaps[drawn][:, None]) / 0.04) ** 2
+    unlike = unlike + ((eyes[:, :, None] - others.eyes[drawn][:, None]) / 0.25) ** 2
+    weight = torch.softmax(-0.5 * unlike.clamp(max=9), -1)
+    return sum(weight[:, :, k, None, None, None] * _warped(others, drawn[:, k], points) for k in range(AVERAGED))
 
 
 @torch.no_grad()
@@ -74,16 +107,13 @@ def make_chunks(latent: BlockDct, driver: BlockDct, g: torch.Generator) -> dict[
     points = points + torch.randn(points.shape, generator=g, device=g.device) * POINT_NOISE
     eyes = scene.eye_open.reshape(shape)
     drawn = draw_driver(points.flatten(0, 2), eyes.flatten(), SIZE).view(-1, FRAMES, SIZE, SIZE, 3)
-    out: dict[str, list[Tensor]] = {"near": [], "second": [], "distance": []}
+    out: dict[str, list[Tensor]] = {"near": [], "learned": [], "distance": []}
     for b in range(IDENTITIES):
-        at = torch.randint(0, FRAMES, (SEGMENTS, CANDIDATES), generator=g, device=g.device)
-        chosen, distance = _nearest_two(points[b], eyes[b], at, g)
+        others = _others(frames[b], points[b], eyes[b], g)
+        index, distance = _nearest(points[b], eyes[b], others, g)
         out["distance"].append(distance)
-        for k, name in enumerate(("near", "second")):
-            segment, frame = chosen[:, k] // CANDIDATES, at.flatten()[chosen[:, k]]
-            wide = lambda q: q[:, None].expand(-1, FRAMES, *q.shape[1:]).flatten(0, 1)  # noqa: E731
-            bent = warp_to(wide(frames[b, segment, frame]), wide(points[b, segment, frame]), points[b].flatten(0, 1))
-            out[name].append(latent.encode(bent.view(SEGMENTS, FRAMES, SIZE, SIZE, 3)).half())
+        out["near"].append(latent.encode(_warped(others, index, points[b])).half())
+        out["learned"].append(latent.encode(_appearance(points[b], eyes[b], others, g)).half())
     return {
         "clean": latent.encode(frames.flatten(0, 1)).half(),
         "driver": driver.encode(drawn).half(),

@@ -22,10 +22,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from benchmarks.training.base_data import fitted_latents
-from cameo.generators.reference_net import ROWS, Conditions, ReferenceNet, distance_row, flow_loss
+from cameo.generators.prior import mixture_gains
+from cameo.generators.reference_net import ROWS, Conditions, ReferenceNet, flow_loss, prior_row
 
 HELD_OUT = 96  # chunks of the first shard (16 identities) that are never trained on
-DROP_REFERENCES, KNOW_IDENTITY = 0.2, 0.5
+DROP_REFERENCES, DROP_APPEARANCE, KNOW_IDENTITY = 0.3, 0.3, 0.3
+PURE_NOISE = 0.5  # share of the samples at t = 1, where sampling in one or two steps spends its effort
 FEATURES = (0, 1, 3, 4, 5, 6)  # eyes and mouth weigh more in the loss
 FEATURE_WEIGHT = 2.0
 
@@ -59,27 +61,29 @@ class Shards:
 
 
 def fit_prior(net: ReferenceNet, rows: dict[str, Tensor]) -> None:
-    """Set gain and residual variance of the target given the nearest reference, per distance row."""
-    row = distance_row(rows["distance"][:, 0], torch.ones(len(rows["clean"]), dtype=torch.bool))
-    clean, near = rows["clean"].float(), rows["near"].float()
-    net.prior_variance[0] = clean.pow(2).mean((0, 2, 3, 4)).clamp_min(1e-3)
-    for k in range(1, ROWS):
-        x, r = clean[row == k], near[row == k]
-        gain = ((x * r).sum((0, 2, 3, 4)) / r.pow(2).sum((0, 2, 3, 4)).clamp_min(1e-6)).clamp(0, 1)
-        net.prior_gain[k] = gain
-        net.prior_variance[k] = (x - gain.view(1, -1, 1, 1, 1) * r).pow(2).mean((0, 2, 3, 4)).clamp_min(1e-4)
+    """Set gains and residual variance of the target given the reference, the appearance, both or neither."""
+    clean, shown = rows["clean"].float(), {"near": rows["near"].float(), "learned": rows["learned"].float()}
+    for row in range(ROWS):
+        given = [name for name, bit in (("near", 1), ("learned", 2)) if row & bit]
+        gains = mixture_gains(clean, [shown[name] for name in given])
+        mean = sum((g.view(1, -1, 1, 1, 1) * shown[n] for g, n in zip(gains, given, strict=True)), torch.zeros(()))
+        for name, gain in zip(given, gains, strict=True):
+            getattr(net, f"{name}_gain")[row] = gain
+        net.prior_variance[row] = (clean - mean).pow(2).mean((0, 2, 3, 4)).clamp_min(1e-4)
 
 
-def conditions(net: ReferenceNet, rows: dict[str, Tensor], shown: Tensor, known: Tensor) -> Conditions:
-    """Build the network's inputs; `shown` and `known` `[B]` say where references and identity are given."""
-    b = len(shown)
-    row = distance_row(rows["distance"][:, 0], shown)
-    who = torch.where(known.view(b, 1), net.identity(rows["who"]), net.no_identity.expand(b, -1))
-    tokens = torch.where(known.view(b, 1, 1), net.to_tokens(rows["who"]).view(b, *net.no_tokens.shape), net.no_tokens)
-    stat = (b, -1, 1, 1, 1)
+def conditions(net: ReferenceNet, rows: dict[str, Tensor], flags: tuple[Tensor, Tensor], named: Tensor) -> Conditions:
+    """Build the network's inputs; flags (shown, known) and `named`, each `[B]`, say what is given."""
+    shown, known = flags
+    b, stat = len(shown), (len(shown), -1, 1, 1, 1)
+    row = prior_row(shown, known)
+    who = torch.where(named.view(b, 1), net.identity(rows["who"]), net.no_identity.expand(b, -1))
+    tokens = torch.where(named.view(b, 1, 1), net.to_tokens(rows["who"]).view(b, *net.no_tokens.shape), net.no_tokens)
+    mean = net.near_gain[row].view(stat) * rows["near"] + net.learned_gain[row].view(stat) * rows["learned"]
+    variance = net.prior_variance[row].view(stat).expand(-1, -1, 1, 8, 8)
+    trust = torch.ones(1, device=net.device).expand(b, 1, 1, 1, 1)
     return Conditions(
-        rows["driver"], rows["near"], rows["second"], rows["distance"], shown, who, tokens,
-        net.prior_gain[row].view(stat), net.prior_variance[row].view(stat).expand(-1, -1, 1, 8, 8),
+        rows["driver"], rows["near"], rows["learned"], rows["distance"], shown, known, who, tokens, mean, variance, trust
     )  # fmt: skip
 
 
@@ -93,30 +97,34 @@ def place_weight(points: Tensor) -> Tensor:
 
 
 def training_loss(net: ReferenceNet, rows: dict[str, Tensor]) -> Tensor:
-    """Loss of one batch with random exposure, mirroring, dropped references and known identities."""
+    """Loss of one batch with random exposure, mirroring and dropped inputs."""
     b, device = len(rows["clean"]), rows["clean"].device
-    shown, known = torch.rand(b, device=device) >= DROP_REFERENCES, torch.rand(b, device=device) < KNOW_IDENTITY
+    chance = torch.rand(3, b, device=device)
+    shown, known, named = chance[0] >= DROP_REFERENCES, chance[1] >= DROP_APPEARANCE, chance[2] < KNOW_IDENTITY
     contrast = torch.exp(0.1 + 0.3 * torch.randn(b, 1, 1, 1, 1, device=device))
-    rows = {**rows, **{k: rows[k] * contrast for k in ("clean", "near", "second")}}
+    rows = {**rows, **{k: rows[k] * contrast for k in ("clean", "near", "learned")}}
     weight, clean = place_weight(rows["points"]), rows["clean"]
     mirror = bool(torch.rand(()) < 0.5)
-    c = conditions(net, rows, shown, known & (not mirror))
+    c = conditions(net, rows, (shown, known), named & (not mirror))
     if mirror:
         clean, weight, c = net.latent.mirror(clean), weight.flip(-1), c.mirrored(net.latent, net.driver_latent)
-    return flow_loss(net, clean, c, torch.sigmoid(torch.randn(b, device=device) + 0.7), weight)
+    t = torch.sigmoid(torch.randn(b, device=device) + 0.7)
+    t = torch.where(torch.rand(b, device=device) < PURE_NOISE, torch.ones_like(t), t)
+    return flow_loss(net, clean, c, t, weight)
 
 
 @torch.no_grad()
 def validate(net: ReferenceNet, held: dict[str, Tensor]) -> dict[str, float]:
-    """Loss on held-out people at three noise levels, with and without references."""
+    """Loss on held-out people at two noise levels, for everything that can be given."""
     device = net.device
     rows = {k: v.to(device).float() for k, v in held.items()}
     n, out = len(rows["clean"]), {}
+    yes, no = torch.ones(n, dtype=torch.bool, device=device), torch.zeros(n, dtype=torch.bool, device=device)
+    cases = {"neither": (no, no), "reference": (yes, no), "appearance": (no, yes), "both": (yes, yes)}
     with torch.random.fork_rng(devices=[]):
-        for label, shown in (("with", True), ("without", False)):
-            known = torch.zeros(n, dtype=torch.bool, device=device)
-            c = conditions(net, rows, torch.full((n,), shown, device=device), known)
-            for t in (0.25, 0.6, 0.95):
+        for label, flags in cases.items():
+            c = conditions(net, rows, flags, no)
+            for t in (0.6, 1.0):
                 torch.manual_seed(int(t * 100))
                 out[f"{label}@{t}"] = flow_loss(net, rows["clean"], c, torch.full((n,), t, device=device)).item()
     return out
@@ -124,7 +132,7 @@ def validate(net: ReferenceNet, held: dict[str, Tensor]) -> dict[str, float]:
 
 def save(net: ReferenceNet, path: Path, facts: dict[str, object]) -> None:
     """Write half-precision weights and the facts of the run, atomically."""
-    keep = ("prior_", "latent_", "driver_")
+    keep = ("near_gain", "learned_gain", "prior_", "latent_", "driver_")
     state = {k: (v if k.startswith(keep) else v.half()).cpu().contiguous() for k, v in net.state_dict().items()}
     part = path.with_suffix(".part")
     save_file(state, part, metadata={"format": "pt", "data": "rendered people only", "licence": "Apache-2.0"})
@@ -198,7 +206,6 @@ def main() -> None:
             torch._foreach_lerp_(list(average.parameters()), [p.detach() for p in net.parameters()], share)
         if step in (1, 20, 100) or step % 500 == 0:
             shards.refresh()
-            average.prior_gain.copy_(net.prior_gain), average.prior_variance.copy_(net.prior_variance)
             spent = time.time() - start
             chunks, mean = len(shards.rows["clean"]), sum(recent) / len(recent)
             curve.append({"step": step, "seconds": round(spent), "loss": mean, **validate(average, shards.held)})

@@ -1,8 +1,9 @@
 """The reference generator's network: a tiny Wan transformer over the DCT latent, conditioned by input channels.
 
-Input channels per latent cell: noisy latent | nearest warped reference | second warped reference | driver drawing |
-position | identity | distances and presence of the references. The network corrects an analytic estimate (a Wiener
-filter of the noisy latent around the warped reference), so that an untrained network already returns the reference.
+Input channels per latent cell: noisy latent | nearest warped reference | learned appearance | driver drawing |
+position | identity | distance and presence of the reference, presence of the appearance. The network corrects an
+analytic estimate (a Wiener filter of the noisy latent around a mixture of reference and appearance), so that an
+untrained network already returns what it is shown.
 """
 
 from __future__ import annotations
@@ -21,10 +22,8 @@ from cameo.synthetic.traits import IDENTITY_DIM
 SIZE, FRAMES, FPS = 64, 8, 25.0
 CHANNELS, DRIVER_CHANNELS, POSITION_CHANNELS, IDENTITY_CHANNELS = 160, 48, 16, 32
 TOKENS, TOKEN_DIM = 4, 64
-FLAG_CHANNELS = 3  # two distances and whether references are shown
-# Rows of the prior's statistics: no reference, then references by distance in look (see warp.look) to the target.
-DISTANCE_EDGES = (0.12, 0.25, 0.5)
-ROWS = 2 + len(DISTANCE_EDGES)
+FLAG_CHANNELS = 3  # distance of the reference, whether it is shown, whether the appearance is known
+ROWS = 4  # of the prior's statistics: neither, reference only, appearance only, both; see `prior_row`
 CONFIG: dict[str, Any] = {
     "patch_size": (1, 1, 1),
     "num_attention_heads": 4,
@@ -44,20 +43,23 @@ CONFIG: dict[str, Any] = {
 class Conditions:
     """Hold everything the network is told besides the noisy latent, for `B` chunks.
 
-    driver `[B, 48, T', 8, 8]`, near and second (warped references) `[B, 160, T', 8, 8]`, distance `[B, 2]`, shown `[B]`
-    bool (False: references dropped), identity `[B, 32]`, tokens `[B, 4, 64]`; gain `[B, 160, 1, 1, 1]` and variance
-    `[B, 160, 1, h, w]` of the target given the nearest reference.
+    driver `[B, 48, T', 8, 8]`; near (warped reference) and learned (appearance) `[B, 160, T', 8, 8]`; distance `[B]` of
+    the reference in look (see warp.look); shown, known `[B]` bool: whether reference and appearance are given; identity
+    `[B, 32]`; tokens `[B, 4, 64]`; mean `[B, 160, T', 8, 8]` and variance `[B, 160, 1, h, w]` of the target given both;
+    trust `[B, 160, 1, 1, 1]`: how much of the network's correction is applied.
     """
 
     driver: Tensor
     near: Tensor
-    second: Tensor
+    learned: Tensor
     distance: Tensor
     shown: Tensor
+    known: Tensor
     identity: Tensor
     tokens: Tensor
-    gain: Tensor
+    mean: Tensor
     variance: Tensor
+    trust: Tensor
 
     def pick(self, index: Tensor | slice) -> Conditions:
         """Take some of the chunks."""
@@ -69,7 +71,8 @@ class Conditions:
             self,
             driver=driver_latent.mirror(self.driver),
             near=latent.mirror(self.near),
-            second=latent.mirror(self.second),
+            learned=latent.mirror(self.learned),
+            mean=latent.mirror(self.mean),
             variance=self.variance.flip(-1),
         )
 
@@ -83,16 +86,16 @@ def position_channels(shape: tuple[int, int, int], device: torch.device) -> Tens
     return torch.cat(waves)[None]
 
 
-def distance_row(distance: Tensor, shown: Tensor) -> Tensor:
-    """Row of the prior's statistics for the nearest reference's distance `[B]`; row 0 where none is shown."""
-    edges = torch.tensor(DISTANCE_EDGES, device=distance.device)
-    return (1 + torch.bucketize(distance.contiguous(), edges)) * shown.long()
+def prior_row(shown: Tensor, known: Tensor) -> Tensor:
+    """Row of the base's prior statistics `[B]`."""
+    return shown.long() + 2 * known.long()
 
 
 class ReferenceNet(nn.Module):
     """Estimate the clean latent from a noisy one under `Conditions`."""
 
-    prior_gain: Tensor
+    near_gain: Tensor
+    learned_gain: Tensor
     prior_variance: Tensor
     latent_mean: Tensor
     latent_scale: Tensor
@@ -108,7 +111,8 @@ class ReferenceNet(nn.Module):
         self.to_tokens = nn.Linear(IDENTITY_DIM, TOKENS * TOKEN_DIM)
         self.no_identity = nn.Parameter(torch.zeros(IDENTITY_CHANNELS))
         self.no_tokens = nn.Parameter(torch.randn(TOKENS, TOKEN_DIM) * 0.5)
-        self.register_buffer("prior_gain", torch.zeros(ROWS, CHANNELS))
+        self.register_buffer("near_gain", torch.zeros(ROWS, CHANNELS))
+        self.register_buffer("learned_gain", torch.zeros(ROWS, CHANNELS))
         self.register_buffer("prior_variance", torch.ones(ROWS, CHANNELS))
         for name, channels in (("latent", CHANNELS), ("driver", DRIVER_CHANNELS)):
             self.register_buffer(f"{name}_mean", torch.zeros(channels))
@@ -134,17 +138,17 @@ class ReferenceNet(nn.Module):
         b, _, *shape = noisy.shape
         tv = t.view(b, 1, 1, 1, 1)
         total = (1 - tv) ** 2 * c.variance + tv**2
-        prior = c.gain * c.near
-        prior = prior + (1 - tv) * c.variance / total * (noisy - (1 - tv) * prior)
-        shown = c.shown.to(noisy.dtype).view(b, 1)
-        per_clip = torch.cat([c.identity, c.distance * shown, shown], 1).view(b, -1, 1, 1, 1).expand(-1, -1, *shape)
+        prior = c.mean + (1 - tv) * c.variance / total * (noisy - (1 - tv) * c.mean)
+        shown, known = (flag.to(noisy.dtype).view(b, 1) for flag in (c.shown, c.known))
+        per_clip = torch.cat([c.identity, c.distance.view(b, 1) * shown, known, shown], 1)
+        per_clip = per_clip.view(b, -1, 1, 1, 1).expand(-1, -1, *shape)
         place = position_channels((shape[0], shape[1], shape[2]), noisy.device).expand(b, -1, -1, -1, -1)
-        mask = shown.view(b, 1, 1, 1, 1)
-        x = torch.cat([noisy, c.near * mask, c.second * mask, c.driver, place, per_clip], 1)
+        near, learned = c.near * shown.view(b, 1, 1, 1, 1), c.learned * known.view(b, 1, 1, 1, 1)
+        x = torch.cat([noisy, near, learned, c.driver, place, per_clip], 1)
         with torch.autocast(noisy.device.type, torch.bfloat16):
             told: dict[str, Any] = {"timestep": t * 1000, "encoder_hidden_states": c.tokens}
             out = self.transformer(hidden_states=x, return_dict=False, **told)[0]
-        return prior + (c.variance / total).sqrt() * tv * out.float()
+        return prior + c.trust * (c.variance / total).sqrt() * tv * out.float()
 
 
 def flow_loss(net: ReferenceNet, clean: Tensor, c: Conditions, t: Tensor, weight: Tensor | None = None) -> Tensor:

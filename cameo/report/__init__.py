@@ -1,0 +1,1 @@
+"""Show what an enrolment found and made: one HTML page that needs nothing else."""
