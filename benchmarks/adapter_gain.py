@@ -35,7 +35,7 @@ from cameo.files import atomic_write
 from cameo.generators.motion_track import borrow
 from cameo.generators.reference import load_reference
 from cameo.generators.reference_net import FRAMES, SIZE
-from cameo.generators.references import ReferenceIdentity
+from cameo.generators.references import LEARNED_LAYOUT, ReferenceIdentity, as_chunks, show_chunks
 
 if TYPE_CHECKING:
     from cameo.generators.base import Motion
@@ -47,11 +47,11 @@ WARP = "warped reference, no network"
 BASE = "base, references, no adapter"
 OWN = "own adapter"
 ANOTHER = "another's adapter, own references"
+ANOTHER_LORA = "another's LoRA alone, all else own"
 DROPPED = "own adapter, no references"
 BORROWED = "own adapter, borrowed motion"
 CEILING = "real training frames through the latent"
-ROWS = (FLOOR, WARP, BASE, OWN, ANOTHER, DROPPED, BORROWED, CEILING)
-LEARNED = ("identity", "tokens")  # what of a sealed identity is tuned; the rest are references and statistics
+ROWS = (FLOOR, WARP, BASE, OWN, ANOTHER, ANOTHER_LORA, DROPPED, BORROWED, CEILING)
 BOOTSTRAP_ROUNDS = 2000
 
 
@@ -85,7 +85,7 @@ class Scorer:
 def warped(generator: ReferenceGenerator, identity: ReferenceIdentity, motion: Motion) -> UInt8:
     """The nearest reference bent along a motion, through the latent: what the network starts from."""
     starts = torch.arange(0, len(motion) - FRAMES + 1, FRAMES)
-    near = generator.conditions_for(identity, motion, starts).near
+    near = show_chunks(generator.net, identity, as_chunks(motion, starts)).near
     frames = generator.net.latent.decode(near).clamp(0, 1).flatten(0, 1)
     return np.asarray((frames * 255).round().byte())
 
@@ -94,7 +94,9 @@ def through_latent(generator: ReferenceGenerator, frames: torch.Tensor) -> UInt8
     """Encode and decode real frames."""
     latent = generator.net.latent
     whole = frames[: len(frames) // FRAMES * FRAMES].view(-1, FRAMES, SIZE, SIZE, 3)
-    return np.asarray((latent.decode(latent.encode(whole.float() / 255)).clamp(0, 1) * 255).round().byte().flatten(0, 1))
+    return np.asarray(
+        (latent.decode(latent.encode(whole.float() / 255)).clamp(0, 1) * 255).round().byte().flatten(0, 1)
+    )
 
 
 def mouth_correlation(frames: UInt8, motion: Motion) -> float:
@@ -112,7 +114,7 @@ def with_learned(own: bytes, other: bytes) -> bytes:
     """One person's sealed references with another's learned inputs."""
     tensors, theirs = load(own), load(other)
     facts = json.loads(own[8 : 8 + int.from_bytes(own[:8], "little")])["__metadata__"]
-    return save({**tensors, **{name: theirs[name] for name in LEARNED}}, facts)
+    return save({**tensors, **{name: theirs[name] for name in LEARNED_LAYOUT}}, facts)
 
 
 @dataclass
@@ -130,15 +132,18 @@ class Bench:
         adapters: dict[str, Adapter] = {}
         for subject in self.people:
             recipe = replace(self.recipe, seed=seed)
-            adapters[subject.name] = tune(self.generator, subject.train, self.judge.embed, rendered_people(), recipe)
-            curve = adapters[subject.name].curve
-            say(f"seed {seed}: {subject.name} tuned in {curve[-1].seconds:.0f} s, step {adapters[subject.name].best_step}"
-                f" kept, judge {curve[0].likeness:.3f} -> {max(s.likeness for s in curve):.3f}")  # fmt: skip
+            tuned = tune(self.generator, subject.train, self.judge.embed, rendered_people(), recipe)
+            adapters[subject.name], curve = tuned, tuned.curve
+            say(f"seed {seed}: {subject.name} tuned in {curve[-1].seconds:.0f} s, step {tuned.best_step} kept,"
+                f" judge {curve[0].likeness:.3f} -> {max(s.likeness for s in curve):.3f}")  # fmt: skip
         shots: list[Shot] = []
         stills: dict[str, dict[str, UInt8]] = {}
         for k, subject in enumerate(self.people):
             frames = self._frames(subject, k, adapters, seed)
-            stills[subject.name] = {"real": _some(np.asarray(subject.test.frames)), **{r: _some(f) for r, f in frames.items()}}
+            stills[subject.name] = {
+                "real": _some(np.asarray(subject.test.frames)),
+                **{r: _some(f) for r, f in frames.items()},
+            }
             shots += self._shots(subject, k, frames, seed)
         curves = [{"person": n, "seed": seed, "best_step": a.best_step, "curve": [asdict(s) for s in a.curve]}
                   for n, a in adapters.items()]  # fmt: skip
@@ -162,6 +167,8 @@ class Bench:
             out[BORROWED] = g.sample(who, borrow(who, other.test.motion), seed)
         with plug(g, {adapter: theirs[adapter], identity: with_learned(own[identity], theirs[identity])}) as who:
             out[ANOTHER] = g.sample(who, motion, seed)
+        with plug(g, {adapter: theirs[adapter], identity: own[identity]}) as who:
+            out[ANOTHER_LORA] = g.sample(who, motion, seed)
         return out
 
     def _shots(self, subject: Subject, k: int, frames: dict[str, UInt8], seed: int) -> list[Shot]:
@@ -170,7 +177,7 @@ class Bench:
         shots = []
         for row, shown in {FLOOR: np.concatenate([_some(s, 8) for s in strangers]), **frames}.items():
             likeness, detected = scorer.score(shown)
-            motion = subject.test.motion if row in (WARP, BASE, OWN, ANOTHER, DROPPED) else None
+            motion = subject.test.motion if row in (WARP, BASE, OWN, ANOTHER, ANOTHER_LORA, DROPPED) else None
             if row == BORROWED:
                 with_habits = self.generator.fit_identity(subject.train)
                 motion = borrow(with_habits, self.people[(k + 1) % len(self.people)].test.motion)
@@ -242,7 +249,10 @@ def summary(shots: list[Shot]) -> dict[str, Any]:
     claims = {"own minus warp": less(OWN, WARP), "own minus no adapter": less(OWN, BASE),
               "own minus another's": less(OWN, ANOTHER), "closed": closed(OWN),
               "closed, borrowed motion": closed(BORROWED)}  # fmt: skip
-    return {"rows": rows, "claims": {k: {"value": of(shots), "interval": interval(shots, of)} for k, of in claims.items()}}
+    return {
+        "rows": rows,
+        "claims": {k: {"value": of(shots), "interval": interval(shots, of)} for k, of in claims.items()},
+    }
 
 
 def as_markdown(result: dict[str, Any]) -> str:
@@ -254,7 +264,9 @@ def as_markdown(result: dict[str, Any]) -> str:
         cells = " | ".join(f"{r['people'][p]:.3f}" for p in people)
         mouth = "" if r["mouth"] is None else f"{r['mouth']:.2f}"
         low, high = r["interval"]
-        lines.append(f"| {row} | {r['likeness']:.3f} ({low:.3f} to {high:.3f}) | {cells} | {r['detected']:.0%} | {mouth} |")
+        lines.append(
+            f"| {row} | {r['likeness']:.3f} ({low:.3f} to {high:.3f}) | {cells} | {r['detected']:.0%} | {mouth} |"
+        )
     lines.append("")
     lines += [f"- {name}: {c['value']:.3f} ({c['interval'][0]:.3f} to {c['interval'][1]:.3f})"
               for name, c in result["claims"].items()]  # fmt: skip

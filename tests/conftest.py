@@ -88,7 +88,7 @@ def chance_weights(seed: int = 0) -> bytes:
         fitted = BlockDct(channels).fit(video)
         getattr(net, f"{name}_mean").copy_(fitted.mean)
         getattr(net, f"{name}_scale").copy_(fitted.scale)
-    net.prior_gain[1:] = 0.9
+    net.near_gain[1:] = 0.9
     net.prior_variance.fill_(0.05)
     return save({name: tensor.contiguous() for name, tensor in net.state_dict().items()})
 

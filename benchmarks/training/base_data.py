@@ -2,10 +2,9 @@
 
     python benchmarks/training/base_data.py SHARDS --seed 0 --shards 40
 
-Each identity gets one scene with six differently posed segments of eight frames; every segment becomes one chunk. Its
-reference is a warped frame of another segment, as a double's references are frames of the same recording; its learned
-appearance is what a double's is like, an average over many frames: warped frames of the other segments, those with a
-similar mouth and similar eyes weighing more.
+Each identity gets one scene with eight differently posed segments of eight frames; every segment becomes one chunk. Its
+reference is a warped frame of another segment and its learned appearance is fitted to the other segments, as a
+double's references and appearance come from other parts of the same recording.
 """
 
 from __future__ import annotations
@@ -19,6 +18,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from cameo.generators.appearance import straighten
+from cameo.generators.base import Motion
 from cameo.generators.latent import BlockDct
 from cameo.generators.reference_net import CHANNELS, DRIVER_CHANNELS, FRAMES, SIZE
 from cameo.generators.warp import draw_driver, look, warp_to
@@ -26,10 +27,9 @@ from cameo.synthetic.motion import sample_motion
 from cameo.synthetic.renderer import Rendered, draw
 from cameo.synthetic.traits import sample_identities
 
-SEGMENTS, CANDIDATES, IDENTITIES = 6, 3, 8
-AVERAGED = 6  # warped frames in a learned appearance
+SEGMENTS, CANDIDATES, IDENTITIES = 8, 3, 8
 POINT_NOISE = 0.010  # landmark detectors jitter by about this much, in picture half extents
-SHARD_CHUNKS = 480
+SHARD_CHUNKS = 512
 
 
 def fitted_latents(device: torch.device) -> tuple[BlockDct, BlockDct]:
@@ -84,16 +84,13 @@ def _warped(others: _Others, index: Tensor, points: Tensor) -> Tensor:
     return warp_to(wide(others.frames), wide(others.points), points.flatten(0, 1)).view(-1, FRAMES, SIZE, SIZE, 3)
 
 
-def _appearance(points: Tensor, eyes: Tensor, others: _Others, g: torch.Generator) -> Tensor:
-    """Average warped frames of the other segments, `[S, T, H, W, 3]`."""
-    dice = torch.rand(others.own.shape, generator=g, device=g.device)
-    drawn = (dice + 10.0 * others.own).argsort(1)[:, :AVERAGED]
-    gap = points[:, :, 6, 1] - points[:, :, 5, 1]
-    gaps = others.points[:, 6, 1] - others.points[:, 5, 1]
-    unlike = ((gap[:, :, None] - gaps[drawn][:, None]) / 0.04) ** 2
-    unlike = unlike + ((eyes[:, :, None] - others.eyes[drawn][:, None]) / 0.25) ** 2
-    weight = torch.softmax(-0.5 * unlike.clamp(max=9), -1)
-    return sum(weight[:, :, k, None, None, None] * _warped(others, drawn[:, k], points) for k in range(AVERAGED))
+def _appearance(frames: Tensor, points: Tensor, eyes: Tensor) -> Tensor:
+    """Draw every segment `[S, T, …]` from an appearance fitted to the others, `[S, T, H, W, 3]`."""
+    motion = Motion(points.flatten(0, 1), eyes.flatten())
+    straight = straighten(frames.flatten(0, 1), motion, motion.points.mean(0))
+    segment = torch.arange(len(motion), device=points.device) // FRAMES
+    fitted = [straight.fit(torch.nonzero(segment != k).flatten()) for k in range(SEGMENTS)]
+    return torch.stack([a.draw(Motion(points[k], eyes[k])) for k, a in enumerate(fitted)])
 
 
 @torch.no_grad()
@@ -113,7 +110,7 @@ def make_chunks(latent: BlockDct, driver: BlockDct, g: torch.Generator) -> dict[
         index, distance = _nearest(points[b], eyes[b], others, g)
         out["distance"].append(distance)
         out["near"].append(latent.encode(_warped(others, index, points[b])).half())
-        out["learned"].append(latent.encode(_appearance(points[b], eyes[b], others, g)).half())
+        out["learned"].append(latent.encode(_appearance(frames[b], points[b], eyes[b])).half())
     return {
         "clean": latent.encode(frames.flatten(0, 1)).half(),
         "driver": driver.encode(drawn).half(),

@@ -26,8 +26,8 @@ from cameo.generators.prior import mixture_gains
 from cameo.generators.reference_net import ROWS, Conditions, ReferenceNet, flow_loss, prior_row
 
 HELD_OUT = 96  # chunks of the first shard (16 identities) that are never trained on
-DROP_REFERENCES, DROP_APPEARANCE, KNOW_IDENTITY = 0.3, 0.3, 0.3
-PURE_NOISE = 0.5  # share of the samples at t = 1, where sampling in one or two steps spends its effort
+DROP_REFERENCES, DROP_APPEARANCE, KNOW_IDENTITY = 0.2, 0.15, 0.3
+PURE_NOISE = 0.6  # share of the samples at t = 1: sampling takes one step
 FEATURES = (0, 1, 3, 4, 5, 6)  # eyes and mouth weigh more in the loss
 FEATURE_WEIGHT = 2.0
 
@@ -82,9 +82,8 @@ def conditions(net: ReferenceNet, rows: dict[str, Tensor], flags: tuple[Tensor, 
     mean = net.near_gain[row].view(stat) * rows["near"] + net.learned_gain[row].view(stat) * rows["learned"]
     variance = net.prior_variance[row].view(stat).expand(-1, -1, 1, 8, 8)
     trust = torch.ones(1, device=net.device).expand(b, 1, 1, 1, 1)
-    return Conditions(
-        rows["driver"], rows["near"], rows["learned"], rows["distance"], shown, known, who, tokens, mean, variance, trust
-    )  # fmt: skip
+    pictures = (rows[name] for name in ("driver", "near", "learned", "distance"))
+    return Conditions(*pictures, shown, known, who, tokens, mean, variance, trust)
 
 
 def place_weight(points: Tensor) -> Tensor:

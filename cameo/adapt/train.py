@@ -128,13 +128,18 @@ def _loop(
     generator: Generator, identity: Identity, train: Footage, held: Footage, judge: Judge,
     recipe: Recipe, run: _Run, store: CheckpointStore | None, progress: Progress | None,
 ) -> None:  # fmt: skip
-    loss_of = generator.training_loss(train, identity, recipe.drop_references)
-    optimiser = torch.optim.AdamW(run.params, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.0)
-    if store and (kept := store.load()):
-        _restore(kept, run, optimiser)
-    else:
-        _judge(generator, identity, held, judge, recipe, run, math.nan, 0.0)
     start, losses, stale = time.monotonic(), [], 0
+    kept = store.load() if store else None
+    if not kept:
+        _judge(generator, identity, held, judge, recipe, run, math.nan, 0.0)
+    loss_of = generator.training_loss(train, identity, recipe.drop_references)
+    descended = [p for p in run.params if p.requires_grad]
+    optimiser = torch.optim.AdamW(descended, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.0)
+    if kept:
+        _restore(kept, run, optimiser)
+    else:  # what has a closed form is learned in one step
+        run.step, run.average = 1, _copy(run.params)
+        _judge(generator, identity, held, judge, recipe, run, math.nan, time.monotonic() - start)
     while run.step < recipe.steps and stale < recipe.patience:
         for group in optimiser.param_groups:
             group["lr"] = recipe.learning_rate * _schedule(run.step, recipe)
@@ -143,7 +148,7 @@ def _loop(
             raise CameoError("the tuning loss is not a number", "run again with a lower Recipe.learning_rate")
         optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(run.params, 1.0)
+        torch.nn.utils.clip_grad_norm_(descended, 1.0)
         optimiser.step()
         run.step += 1
         losses.append(float(loss.detach()))

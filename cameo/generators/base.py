@@ -64,7 +64,7 @@ class Identity(Protocol):
         ...
 
     def trainable(self) -> Sequence[nn.Parameter]:
-        """Return the learned inputs."""
+        """Return the learned inputs; those that need no gradient are set in closed form."""
         ...
 
 
@@ -108,7 +108,7 @@ class Generator(Protocol):
         ...
 
     def fit_identity(self, footage: Footage) -> Identity:
-        """Take references and statistics from footage; learned inputs start neutral."""
+        """Take references from footage; learned inputs start neutral."""
         ...
 
     def load_identity(self, tensors: Mapping[str, Tensor]) -> Identity:
@@ -116,7 +116,7 @@ class Generator(Protocol):
         ...
 
     def training_loss(self, footage: Footage, identity: Any, drop_references: float) -> Callable[[int], Tensor]:
-        """Cache latents and return a function from batch size to the family's training loss."""
+        """Set learned inputs that have a closed form, cache latents; return a function from batch size to the loss."""
         ...
 
     def sample(self, identity: Any, motion: Motion, seed: int, show_references: bool = True) -> UInt8:

@@ -11,36 +11,36 @@ from torch import Tensor
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PULL = 1.0  # towards a channel's gain over the whole picture, in units of the mean cell's evidence
-GAIN_LIMITS = (-0.25, 1.25)
-
 
 def mixture_gains(target: Tensor, given: Sequence[Tensor]) -> Tensor:
     """Least-squares gains `[K, C]` per channel of K predictors `[N, C, T', h, w]` of a target of that shape."""
     if not given:
         return target.new_zeros(0, target.shape[1])
-    square, cross = _normal_equations(target, given)
-    return _solve(square.sum((-2, -1)), cross.sum((-2, -1)))
+    square = torch.stack([torch.stack([(a * b).sum((0, 2, 3, 4)) for b in given]) for a in given])
+    cross = torch.stack([(a * target).sum((0, 2, 3, 4)) for a in given])
+    matrix = square.permute(2, 0, 1)
+    size = torch.diagonal(matrix, dim1=1, dim2=2).mean(1).view(-1, 1, 1).clamp_min(1e-6)
+    matrix = matrix + 1e-3 * size * torch.eye(len(given), device=matrix.device)
+    solved: Tensor = torch.linalg.solve(matrix, cross.T[..., None])
+    return solved[..., 0].T
 
 
-def mixture_gains_by_place(target: Tensor, given: Sequence[Tensor]) -> Tensor:
-    """Least-squares gains `[K, C, h, w]` for every cell, from its 3 x 3 neighbours, pulled to the channel's own.
+def sharing(target: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """Share `[C, h, w]` in 0..1 of `first` against `second` `[N, C, T', h, w]` that predicts the target best.
 
+    Each place is solved from its 3 x 3 neighbours, pulled to the channel's own share by as much evidence again.
     Source: ridge regression towards a prior mean, A. E. Hoerl and R. W. Kennard, "Ridge regression" (1970).
     """
-    square, cross = _normal_equations(target, given)
-    overall = _solve(square.sum((-2, -1)), cross.sum((-2, -1)))
-    evidence = torch.diagonal(square.mean((-2, -1)), dim1=0, dim2=1).T  # [K, C]
-    pull = PULL * torch.diag_embed(evidence.T).permute(1, 2, 0)[..., None, None]
-    wanted = (PULL * evidence * overall)[..., None, None]
-    gains = _solve(_near_mean(square) + pull, _near_mean(cross) + wanted)
-    return gains.clamp(*GAIN_LIMITS)
+    apart = first - second
+    cross, square = (apart * (target - second)).sum((0, 2)), (apart**2).sum((0, 2))
+    wanted, evidence = (_near_mean(x) + x.mean((1, 2), keepdim=True) for x in (cross, square))
+    return (wanted / evidence.clamp_min(1e-6)).clamp(0, 1)
 
 
 def residual_variance(residual: Tensor, ceiling: Tensor) -> Tensor:
     """Variance `[C, h, w]` of a residual `[N, C, T', h, w]`: a channel's times a place's, smoothed.
 
-    It is capped at the base's (`ceiling` `[C]`): more prior noise than the base was trained to remove only stays visible.
+    It is capped at the base's (`ceiling` `[C]`): more noise than the base was trained to remove only stays visible.
     """
     square = residual**2
     overall = square.mean((0, 2, 3, 4)).clamp_min(1e-4)
@@ -50,24 +50,6 @@ def residual_variance(residual: Tensor, ceiling: Tensor) -> Tensor:
     return torch.minimum(variance, ceiling.view(-1, 1, 1)).clamp_min(1e-4)
 
 
-def _normal_equations(target: Tensor, given: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Sums over clips and time of predictor times predictor `[K, K, C, h, w]` and predictor times target."""
-    square = torch.stack([torch.stack([(a * b).sum((0, 2)) for b in given]) for a in given])
-    return square, torch.stack([(a * target).sum((0, 2)) for a in given])
-
-
-def _solve(square: Tensor, cross: Tensor) -> Tensor:
-    """Solve `[K, K, …] x [K, …] = [K, …]` for every trailing index."""
-    count = len(cross)
-    matrix = square.flatten(2).permute(2, 0, 1)
-    size = torch.diagonal(matrix, dim1=1, dim2=2).mean(1).view(-1, 1, 1).clamp_min(1e-6)
-    matrix = matrix + 1e-3 * size * torch.eye(count, device=matrix.device)
-    solved = torch.linalg.solve(matrix, cross.flatten(1).T[..., None])
-    return solved[..., 0].T.reshape(cross.shape)
-
-
 def _near_mean(values: Tensor) -> Tensor:
-    """Mean over 3 x 3 neighbouring cells of `[…, h, w]`; the border is repeated."""
-    shape = values.shape
-    planes = F.pad(values.reshape(1, -1, *shape[-2:]), (1, 1, 1, 1), mode="replicate")
-    return F.avg_pool2d(planes, 3, 1).reshape(shape)
+    """Mean over 3 x 3 neighbouring cells of `[C, h, w]`; the border is repeated."""
+    return F.avg_pool2d(F.pad(values[None], (1, 1, 1, 1), mode="replicate"), 3, 1)[0]

@@ -14,35 +14,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from safetensors.torch import load
-from torch import Tensor, nn
+from torch import Tensor
 
 from cameo.generators.base import Footage, Motion
 from cameo.generators.framing import frame_face
-from cameo.generators.reference_net import CHANNELS, FPS, FRAMES, ReferenceNet, flow_loss, sample_latent
-from cameo.generators.references import (
-    ReferenceIdentity,
-    as_chunks,
-    choose_references,
-    chunk_conditions,
-    fit_statistics,
-    motion_habits,
-    nearest_references,
-    with_identity,
-)
+from cameo.generators.reference_net import CHANNELS, FPS, FRAMES, ReferenceNet, sample_latent
+from cameo.generators.reference_training import TrainingChunks
+from cameo.generators.references import ReferenceIdentity, as_chunks, neutral_identity, show_chunks
 
 if TYPE_CHECKING:
-    from cameo.generators.reference_net import Conditions
     from cameo.records import Clip, FaceTrack, UInt8
 
 LORA_TARGETS = (
     r"(blocks\.\d+\.(attn1|attn2)\.(to_q|to_k|to_v|to_out\.0)|blocks\.\d+\.ffn\.net\.(0\.proj|2)"
     r"|proj_out|patch_embedding|condition_embedder\.time_proj)"
 )
-STEPS = 2  # more steps add noise that so small a network cannot remove
+STEPS = 1  # more steps add noise that so small a network cannot remove
 OVERLAP = 4  # frames shared by neighbouring chunks
-TRAIN_STRIDE = 2  # frames between training windows
-DRAWS = 3  # training pairs each window with its three best references
-TRUST = 0.3  # while sampling, lean on the prior: variance times this
 
 
 class ReferenceGenerator:
@@ -74,25 +62,9 @@ class ReferenceGenerator:
         """Cut a recording to 64 x 64 frames that follow the head, 25 a second."""
         return frame_face(clip, track, usable)
 
-    @torch.no_grad()
     def fit_identity(self, footage: Footage) -> ReferenceIdentity:
-        """Take references and statistics from footage; learned inputs start neutral."""
-        chosen = choose_references(footage)
-        neutral, habits = motion_habits(footage.motion[torch.nonzero(footage.usable).flatten()])
-        identity = ReferenceIdentity(
-            footage.frames[chosen].clone(),
-            footage.motion.points[chosen].clone(),
-            footage.motion.eye_open[chosen].clone(),
-            torch.ones(CHANNELS), self.net.prior_variance[1].view(-1, 1, 1).expand(-1, 8, 8).clone(),
-            nn.Parameter(self.net.no_identity.detach().clone()), nn.Parameter(self.net.no_tokens.detach().clone()),
-            neutral, habits,
-        )  # fmt: skip
-        starts = footage.windows(FRAMES, TRAIN_STRIDE * 2)
-        target, motion = self._encode(footage, starts), as_chunks(footage.motion, starts)
-        pair, distance = nearest_references(identity.points, identity.eye_open, motion, _own(chosen, starts))
-        near = chunk_conditions(self.net, identity, motion, pair, distance).near
-        identity.gain, identity.variance = fit_statistics(target, near, self.net.prior_variance[2])
-        return identity
+        """Take references from footage; learned inputs start neutral."""
+        return neutral_identity(self.net, footage)
 
     def load_identity(self, tensors: Mapping[str, Tensor]) -> ReferenceIdentity:
         """Rebuild an identity from sealed tensors, checking names and shapes."""
@@ -101,23 +73,9 @@ class ReferenceGenerator:
     def training_loss(
         self, footage: Footage, identity: ReferenceIdentity, drop_references: float
     ) -> Callable[[int], Tensor]:
-        """Cache latents and return a function from batch size to the flow-matching loss."""
-        target = self._encode(footage, footage.windows(FRAMES, TRAIN_STRIDE))
-        batches = TrainingChunks(self.net, footage, identity, target)
-        return lambda batch: batches.loss(batch, drop_references)
-
-    def _encode(self, footage: Footage, starts: Tensor) -> Tensor:
-        index = starts[:, None] + torch.arange(FRAMES)
-        return self.net.latent.encode(footage.frames[index].float() / 255)
-
-    @torch.no_grad()
-    def conditions_for(
-        self, identity: ReferenceIdentity, motion: Motion, starts: Tensor, show: bool = True
-    ) -> Conditions:
-        """Conditions of the chunks of a motion that begin at `starts`."""
-        chunks = as_chunks(motion, starts)
-        pair, distance = nearest_references(identity.points, identity.eye_open, chunks)
-        return chunk_conditions(self.net, identity, chunks, pair, distance, show)
+        """Learn what has a closed form, cache latents, and return a function from batch size to the loss."""
+        chunks = TrainingChunks(self.net, footage, identity)
+        return lambda batch: chunks.loss(batch, drop_references)
 
     @torch.no_grad()
     def sample(self, identity: ReferenceIdentity, motion: Motion, seed: int, show_references: bool = True) -> UInt8:
@@ -125,7 +83,7 @@ class ReferenceGenerator:
         length = len(motion)
         padded = _pad(motion)
         starts = torch.arange(0, len(padded) - FRAMES + 1, FRAMES - OVERLAP)
-        c = self.conditions_for(identity, padded, starts, show_references)
+        c = show_chunks(self.net, identity, as_chunks(padded, starts)).conditions(identity, show_references)
         g = torch.Generator().manual_seed(seed)
         cells = torch.randn(CHANNELS, len(padded) // 4, 8, 8, generator=g)
         noise = torch.stack([cells[:, s // 4 : s // 4 + 2] for s in starts.tolist()])
@@ -139,49 +97,6 @@ class ReferenceGenerator:
             total[s : s + FRAMES] += frames[k] * ramp
             weight[s : s + FRAMES] += ramp
         return np.asarray((total / weight * 255).round().byte()[:length])
-
-
-class TrainingChunks:
-    """Cached latents of a person's training windows, each with its best references."""
-
-    def __init__(self, net: ReferenceNet, footage: Footage, identity: ReferenceIdentity, target: Tensor) -> None:
-        self.net, self.identity, self.target = net, identity, target
-        self.latent, self.driver_latent = net.latent, net.driver_latent
-        starts = footage.windows(FRAMES, TRAIN_STRIDE)
-        motion = as_chunks(footage.motion, starts)
-        exclude = _own(choose_references(footage), starts)
-        with torch.no_grad():
-            pairs = [nearest_references(identity.points, identity.eye_open, motion, exclude, d) for d in range(DRAWS)]
-            conditions = [chunk_conditions(net, identity, motion, *pair) for pair in pairs]
-        self.driver = conditions[0].driver
-        self.near, self.second = (torch.stack([getattr(c, k) for c in conditions]) for k in ("near", "second"))
-        self.distance = torch.stack([d for _, d in pairs])
-
-    def loss(self, batch: int, drop_references: float) -> Tensor:
-        """Loss of one random batch."""
-        i, d = torch.randint(0, len(self.target), (batch,)), torch.randint(0, DRAWS, (batch,))
-        parts = []
-        contrast = torch.exp(0.08 * torch.randn(batch, 1, 1, 1, 1))
-        dropped = torch.rand(batch) < drop_references
-        for shown in (True, False):
-            at = torch.nonzero(dropped != shown).flatten()
-            if not len(at):
-                continue
-            k, draw, gain = i[at], d[at], contrast[at]
-            near, second = self.near[draw, k] * gain, self.second[draw, k] * gain
-            c = with_identity(self.net, self.identity, self.driver[k], near, second, self.distance[draw, k], shown)
-            clean = self.target[k] * gain
-            if torch.rand(()) < 0.5:
-                clean, c = self.latent.mirror(clean), c.mirrored(self.latent, self.driver_latent)
-            t = torch.sigmoid(torch.randn(len(at)) + 1.2)  # few sampling steps: mostly high noise
-            parts.append(flow_loss(self.net, clean, c, t) * len(at) / batch)
-        return torch.stack(parts).sum()
-
-
-def _own(chosen: Tensor, starts: Tensor) -> Tensor:
-    """Which references `[R]` lie in or next to each window `[n]`, `[n, R]` bool: no chunk is its own reference."""
-    offset = chosen[None] - starts[:, None]
-    return (offset > -FRAMES) & (offset < 2 * FRAMES)
 
 
 def _pad(motion: Motion) -> Motion:

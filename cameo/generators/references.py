@@ -1,16 +1,16 @@
-"""Reference frames of a person, their statistics, and the conditions they give for a motion."""
+"""What makes the reference generator show one person: reference frames, and what was learned about them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from cameo.errors import NotVerified
+from cameo.generators.appearance import MEASURES, Appearance
 from cameo.generators.base import Footage, Motion
 from cameo.generators.reference_net import (
     CHANNELS,
@@ -24,49 +24,89 @@ from cameo.generators.reference_net import (
 )
 from cameo.generators.warp import draw_driver, look, warp_to
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 REFERENCES = 16
+HABITS = 5  # principal motions, for casting without borrowed motion
 GRID = SIZE // 8
-HABITS = 5  # principal motions kept for casting without borrowed motion
-# Sealed tensors, their shapes (None: any length up to 64) and types.
-LAYOUT: dict[str, tuple[tuple[int | None, ...], torch.dtype]] = {
+PLACES = (CHANNELS, GRID, GRID)
+# The sealed reference frames, their shapes (None: any length up to 64) and types.
+REFERENCE_LAYOUT: dict[str, tuple[tuple[int | None, ...], torch.dtype]] = {
     "frames": ((None, SIZE, SIZE, 3), torch.uint8),
     "points": ((None, 10, 2), torch.float32),
     "eye_open": ((None,), torch.float32),
-    "gain": ((CHANNELS,), torch.float32),
-    "variance": ((CHANNELS, GRID, GRID), torch.float32),
-    "identity": ((IDENTITY_CHANNELS,), torch.float32),
-    "tokens": ((TOKENS, TOKEN_DIM), torch.float32),
+}
+# What is learned about the person; with the LoRA, this is the adapter.
+LEARNED_LAYOUT: dict[str, tuple[tuple[int | None, ...], torch.dtype]] = {
     "neutral": ((21,), torch.float32),
     "habits": ((HABITS, 21), torch.float32),
+    "textures": ((MEASURES + 1, SIZE, SIZE, 3), torch.float32),
+    "scale": ((2, MEASURES), torch.float32),
+    "share": (PLACES, torch.float32),
+    "variance": (PLACES, torch.float32),
+    "alone_variance": (PLACES, torch.float32),
+    "trust": ((CHANNELS,), torch.float32),
+    "identity": ((IDENTITY_CHANNELS,), torch.float32),
+    "tokens": ((TOKENS, TOKEN_DIM), torch.float32),
 }
+LAYOUT = REFERENCE_LAYOUT | LEARNED_LAYOUT
+DESCENDED = ("trust", "identity", "tokens")  # learned by gradient descent; the rest of it in closed form
 
 
 @dataclass
 class ReferenceIdentity:
-    """Sixteen frames that differ most in pose, how well they predict the person, learned inputs, habits of motion.
+    """Hold sixteen frames that differ most in pose, and everything learned about the person but the LoRA.
 
-    frames `[R, 64, 64, 3]` uint8, points `[R, 10, 2]`, eye_open `[R]`; gain `[160]` and variance `[160, 8, 8]` of the
-    target given the nearest warped frame; identity `[32]`, tokens `[4, 64]` learned; neutral `[21]` mean look, habits
-    `[5, 21]` principal motions scaled to one standard deviation.
+    frames `[R, 64, 64, 3]` uint8, points `[R, 10, 2]`, eye_open `[R]`: the references.
+    neutral `[21]` mean look, habits `[5, 21]` principal motions, each one standard deviation long; textures
+    `[7, 64, 64, 3]` and scale `[2, 6]` of the `Appearance` (all zero: not learned yet); share `[160, 8, 8]` of the
+    reference in the expected latent, the rest is the appearance; variance `[160, 8, 8]` around it, alone_variance if no
+    references are given; trust `[160]`: share of the network's correction that is applied; identity `[32]`, tokens `[4, 64]`.
     """
 
     frames: Tensor
     points: Tensor
     eye_open: Tensor
-    gain: Tensor
-    variance: Tensor
+    neutral: nn.Parameter
+    habits: nn.Parameter
+    textures: nn.Parameter
+    scale: nn.Parameter
+    share: nn.Parameter
+    variance: nn.Parameter
+    alone_variance: nn.Parameter
+    trust: nn.Parameter
     identity: nn.Parameter
     tokens: nn.Parameter
-    neutral: Tensor
-    habits: Tensor
+
+    def __post_init__(self) -> None:
+        for name in LEARNED_LAYOUT:
+            value = getattr(self, name).detach().clone()
+            setattr(self, name, nn.Parameter(value, requires_grad=name in DESCENDED))
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what is sealed, by name."""
         return {name: getattr(self, name).detach().contiguous() for name in LAYOUT}
 
-    def trainable(self) -> list[nn.Parameter]:
-        """Return the learned inputs."""
-        return [self.identity, self.tokens]
+    def trainable(self) -> Sequence[nn.Parameter]:
+        """Return all that is learned, what is solved in closed form included."""
+        return [getattr(self, name) for name in LEARNED_LAYOUT]
+
+    @torch.no_grad()
+    def learn(self, **values: Tensor) -> None:
+        """Set learned inputs by name."""
+        for name, value in values.items():
+            getattr(self, name).copy_(value)
+
+    @property
+    def known(self) -> bool:
+        """Whether an appearance has been learned."""
+        return bool(self.textures.any())
+
+    @property
+    def appearance(self) -> Appearance:
+        """What the person looks like in motion."""
+        return Appearance(self.textures, self.scale, self.neutral[:20].view(10, 2))
 
     @classmethod
     def load(cls, tensors: Mapping[str, Tensor]) -> ReferenceIdentity:
@@ -80,12 +120,48 @@ class ReferenceIdentity:
         for name, (shape, kind) in LAYOUT.items():
             t = tensors[name]
             fits = t.ndim == len(shape) and all(w is None or w == n for w, n in zip(shape, t.shape, strict=False))
-            fits = fits and t.dtype == kind and 0 < len(t) <= max(64, CHANNELS)
+            fits = fits and t.dtype == kind and (shape[0] is not None or 0 < len(t) <= 64)
             if not fits or not bool(t.float().isfinite().all()):
                 raise NotVerified(f"the sealed identity's '{name}' has a wrong shape, type or value", "enrol again")
-        learned = {name: nn.Parameter(tensors[name].clone()) for name in ("identity", "tokens")}
-        values: dict[str, Any] = {**tensors, **learned}
+        if len({len(tensors[name]) for name in REFERENCE_LAYOUT}) != 1:
+            raise NotVerified("the sealed identity's references differ in number", "enrol again")
+        values: dict[str, Any] = {f.name: tensors[f.name] for f in fields(cls)}
         return cls(**values)
+
+
+@torch.no_grad()
+def neutral_identity(net: ReferenceNet, footage: Footage) -> ReferenceIdentity:
+    """Take references from footage; learned inputs start neutral: nothing is known but how the person moves."""
+    chosen = choose_references(footage)
+    neutral, habits = motion_habits(footage.motion[torch.nonzero(footage.usable).flatten()])
+    places = torch.zeros(PLACES)
+    values: dict[str, Any] = {
+        "frames": footage.frames[chosen].clone(),
+        "points": footage.motion.points[chosen].clone(),
+        "eye_open": footage.motion.eye_open[chosen].clone(),
+        "neutral": neutral,
+        "habits": habits,
+        "textures": torch.zeros(MEASURES + 1, SIZE, SIZE, 3),
+        "scale": torch.zeros(2, MEASURES),
+        "share": places + 1,
+        "variance": places + net.prior_variance[1].view(-1, 1, 1),
+        "alone_variance": places + net.prior_variance[0].view(-1, 1, 1),
+        "trust": torch.ones(CHANNELS),
+        "identity": net.no_identity,
+        "tokens": net.no_tokens,
+    }
+    return ReferenceIdentity(**values)
+
+
+def motion_habits(motion: Motion) -> tuple[Tensor, Tensor]:
+    """Mean look `[21]` and principal motions `[5, 21]`, each one standard deviation long."""
+    flat = look(motion.points, motion.eye_open)
+    mean = flat.mean(0)
+    _, size, axes = torch.linalg.svd(flat - mean, full_matrices=False)
+    kept = torch.zeros(HABITS, flat.shape[1])
+    k = min(HABITS, len(size))
+    kept[:k] = axes[:k] * (size[:k] / max(1, len(flat) - 1) ** 0.5)[:, None]
+    return mean, kept
 
 
 def choose_references(footage: Footage, count: int = REFERENCES) -> Tensor:
@@ -103,79 +179,75 @@ def choose_references(footage: Footage, count: int = REFERENCES) -> Tensor:
 
 
 def nearest_references(
-    points: Tensor, eyes: Tensor, target: Motion, exclude: Tensor | None = None, rank: int = 0
+    who: ReferenceIdentity, target: Motion, exclude: Tensor | None = None, rank: int = 0
 ) -> tuple[Tensor, Tensor]:
-    """Pick the `rank`-th and the next most similar references for chunks `[n, T, …]`: indices, distances `[n, 2]`.
+    """Pick the `rank`-th most similar reference for chunks `[n, 8, …]`: indices and distances `[n]`.
 
     `exclude` `[n, R]` bool: references a chunk must not use.
     """
     mean = look(target.points.mean(1), target.eye_open.mean(1))
-    distance = torch.cdist(mean, look(points, eyes))
+    distance = torch.cdist(mean, look(who.points, who.eye_open))
     hidden = distance if exclude is None else distance + 1e3 * exclude
-    order = hidden.argsort(1)
-    last = max(0, len(points) - 2)
-    pair = order[:, min(rank, last) : min(rank, last) + 2]
-    pair = pair if pair.shape[1] == 2 else pair.expand(-1, 2)
-    return pair, distance.gather(1, pair)
+    index = hidden.argsort(1)[:, min(rank, len(who.points) - 1)]
+    return index, distance.gather(1, index[:, None])[:, 0]
 
 
-def chunk_conditions(
-    net: ReferenceNet, who: ReferenceIdentity, target: Motion, pair: Tensor, distance: Tensor, shown: bool = True
-) -> Conditions:
-    """Warp and encode a pair of references for every chunk of a motion `[n, 8, …]`."""
-    n, t = target.points.shape[:2]
-    flat_points, flat_eyes = target.points.flatten(0, 1), target.eye_open.flatten()
-    drawn = draw_driver(flat_points, flat_eyes, SIZE).view(n, t, SIZE, SIZE, 3)
-    bent = []
-    for k in range(2):
-        wide = lambda q, k=k: q[pair[:, k]][:, None].expand(-1, t, *q.shape[1:]).flatten(0, 1)  # noqa: E731
-        warped = warp_to(wide(who.frames.float() / 255), wide(who.points), flat_points)
-        bent.append(net.latent.encode(warped.view(n, t, SIZE, SIZE, 3)))
-    return with_identity(net, who, net.driver_latent.encode(drawn), bent[0], bent[1], distance, shown)
+@torch.no_grad()
+def draw_chunks(net: ReferenceNet, motion: Motion) -> Tensor:
+    """Latent of the driver drawings of chunks `[n, 8, …]`."""
+    drawn = draw_driver(motion.points.flatten(0, 1), motion.eye_open.flatten(), SIZE)
+    return net.driver_latent.encode(drawn.view(-1, FRAMES, SIZE, SIZE, 3))
 
 
-def with_identity(
-    net: ReferenceNet, who: ReferenceIdentity, driver: Tensor,
-    near: Tensor, second: Tensor, distance: Tensor, shown: bool,
-) -> Conditions:  # fmt: skip
-    """Add the learned inputs and the prior's statistics; without references the base's own statistics apply."""
-    n = len(driver)
-    if shown:
-        gain, variance = who.gain, who.variance
-    else:
-        gain, variance = net.prior_gain[0], net.prior_variance[0].view(-1, 1, 1).expand(-1, GRID, GRID)
-    return Conditions(
-        driver, near, second, distance, torch.full((n,), shown),
-        who.identity.expand(n, -1), who.tokens.expand(n, -1, -1),
-        gain.view(1, -1, 1, 1, 1).expand(n, -1, -1, -1, -1), variance[None, :, None].expand(n, -1, -1, -1, -1),
-    )  # fmt: skip
+@torch.no_grad()
+def warp_chunks(net: ReferenceNet, who: ReferenceIdentity, motion: Motion, index: Tensor) -> Tensor:
+    """Latent of references `index` `[n]`, each bent to the eight frames of its chunk."""
+    wide = lambda q: q[index][:, None].expand(-1, FRAMES, *q.shape[1:]).flatten(0, 1)  # noqa: E731
+    bent = warp_to(wide(who.frames.float() / 255), wide(who.points), motion.points.flatten(0, 1))
+    return net.latent.encode(bent.view(-1, FRAMES, SIZE, SIZE, 3))
 
 
-def fit_statistics(target: Tensor, near: Tensor, ceiling: Tensor) -> tuple[Tensor, Tensor]:
-    """How well warped references predict this person: gain `[C]`, residual variance `[C, 8, 8]`.
-
-    The variance is smoothed over places and capped at the base's (`ceiling` `[C]`): more prior noise than the base was
-    trained to remove only stays visible.
-    """
-    gain = ((target * near).sum((0, 2, 3, 4)) / near.pow(2).sum((0, 2, 3, 4)).clamp_min(1e-6)).clamp(0, 1)
-    square = (target - gain.view(1, -1, 1, 1, 1) * near) ** 2
-    overall = square.mean((0, 2, 3, 4)).clamp_min(1e-4)
-    place = (square / overall.view(1, -1, 1, 1, 1)).mean((0, 1, 2))[None, None]
-    smooth = F.avg_pool2d(F.pad(place, (1, 1, 1, 1), mode="replicate"), 3, 1)
-    place = (0.5 * smooth + 0.5 * place)[0]
-    variance = overall.view(-1, 1, 1) * (0.1 + 0.9 * place)
-    return gain, torch.minimum(variance, ceiling.view(-1, 1, 1)).clamp_min(1e-4)
+@torch.no_grad()
+def describe_chunks(net: ReferenceNet, appearance: Appearance, motion: Motion) -> Tensor:
+    """Latent of an appearance drawn along chunks `[n, 8, …]`."""
+    flat = Motion(motion.points.flatten(0, 1), motion.eye_open.flatten())
+    return net.latent.encode(appearance.draw(flat).view(-1, FRAMES, SIZE, SIZE, 3))
 
 
-def motion_habits(motion: Motion) -> tuple[Tensor, Tensor]:
-    """Mean look `[21]` and principal motions `[5, 21]`, each one standard deviation long."""
-    flat = look(motion.points, motion.eye_open)
-    mean = flat.mean(0)
-    _, size, axes = torch.linalg.svd(flat - mean, full_matrices=False)
-    kept = torch.zeros(HABITS, flat.shape[1])
-    k = min(HABITS, len(size))
-    kept[:k] = axes[:k] * (size[:k] / max(1, len(flat) - 1) ** 0.5)[:, None]
-    return mean, kept
+@dataclass(frozen=True)
+class Chunks:
+    """Hold what is shown for `n` chunks of eight frames: latents driver, near, learned; distance `[n]`."""
+
+    driver: Tensor
+    near: Tensor
+    learned: Tensor
+    distance: Tensor
+
+    def conditions(self, who: ReferenceIdentity, shown: bool = True, mean: Tensor | None = None) -> Conditions:
+        """Add the learned inputs; `shown`: whether references are given, `mean`: another expectation than theirs."""
+        n = len(self.driver)
+        if mean is None:
+            mean = self.learned + spread(who.share) * (self.near - self.learned) if shown else self.learned
+        variance = who.variance if shown else who.alone_variance
+        return Conditions(
+            self.driver, self.near, self.learned, self.distance,
+            torch.full((n,), shown), torch.full((n,), who.known),
+            who.identity.expand(n, -1), who.tokens.expand(n, -1, -1),
+            mean, spread(variance).expand(n, -1, -1, -1, -1), who.trust.view(1, -1, 1, 1, 1).expand(n, -1, -1, -1, -1),
+        )  # fmt: skip
+
+
+def show_chunks(net: ReferenceNet, who: ReferenceIdentity, motion: Motion) -> Chunks:
+    """Draw, warp and describe the chunks `[n, 8, …]` of a motion."""
+    index, distance = nearest_references(who, motion)
+    near, driver = warp_chunks(net, who, motion, index), draw_chunks(net, motion)
+    learned = describe_chunks(net, who.appearance, motion) if who.known else torch.zeros_like(near)
+    return Chunks(driver, near, learned, distance)
+
+
+def spread(values: Tensor) -> Tensor:
+    """View `[C, h, w]` as `[1, C, 1, h, w]`."""
+    return values[None, :, None]
 
 
 def as_chunks(motion: Motion, starts: Tensor) -> Motion:

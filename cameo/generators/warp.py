@@ -31,15 +31,17 @@ def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
     return (a[:, :, None] - b[:, None]).pow(2).sum(-1)
 
 
-def warp_to(frames: Tensor, source: Tensor, target: Tensor) -> Tensor:
+def warp_to(frames: Tensor, source: Tensor, target: Tensor, used: tuple[int, ...] = WARP_POINTS) -> Tensor:
     """Bend square frames `[N, H, W, 3]` so that points `source` land on `target`; the border stays put.
+
+    Only the points `used` are moved. Resampling is bicubic (sharper than linear) and can overshoot 0..1 a little.
 
     Source: thin-plate spline, F. L. Bookstein, "Principal warps" (1989), solved for the inverse map.
     """
     n, size, device = frames.shape[0], frames.shape[1], frames.device
     anchors = torch.tensor(ANCHORS, device=device).expand(n, -1, -1)
-    src = torch.cat([source[:, WARP_POINTS], anchors], 1)
-    dst = torch.cat([target[:, WARP_POINTS], anchors], 1)
+    src = torch.cat([source[:, used], anchors], 1)
+    dst = torch.cat([target[:, used], anchors], 1)
     k = dst.shape[1]
     bend = _kernel(_squared_distances(dst, dst)) + STIFFNESS * torch.eye(k, device=device)
     affine = torch.cat([torch.ones(n, k, 1, device=device), dst], 2)
@@ -52,7 +54,7 @@ def warp_to(frames: Tensor, source: Tensor, target: Tensor) -> Tensor:
     basis = torch.cat([_kernel(_squared_distances(grid, dst)), linear], 2)
     where = (grid + basis @ weights).view(n, size, size, 2)
     planes = frames.permute(0, 3, 1, 2)
-    moved = F.grid_sample(planes, where, mode="bilinear", padding_mode="border", align_corners=False)
+    moved = F.grid_sample(planes, where, mode="bicubic", padding_mode="border", align_corners=False)
     return moved.permute(0, 2, 3, 1)
 
 

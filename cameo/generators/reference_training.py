@@ -1,0 +1,134 @@
+"""Learn one person for the reference generator: what has a closed form at once, the rest by a loss to descend."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from cameo.generators.appearance import Straightened, straighten
+from cameo.generators.base import Footage
+from cameo.generators.prior import mixture_gains, residual_variance, sharing
+from cameo.generators.reference_net import FRAMES, Conditions, ReferenceNet, flow_loss
+from cameo.generators.references import (
+    Chunks,
+    ReferenceIdentity,
+    as_chunks,
+    choose_references,
+    describe_chunks,
+    draw_chunks,
+    nearest_references,
+    warp_chunks,
+)
+
+STRIDE = 2  # frames between training windows
+FOLDS = 4  # an appearance is measured on frames it was not fitted to
+DRAWS = 3  # each window is trained with its three best references
+TRUST_LIMITS = (0.05, 1.0)
+HIGH_NOISE = 1.2  # few sampling steps: the training times lean to pure noise
+
+
+class TrainingChunks:
+    """Hold the cached latents of a person's training windows, and set what is learned in closed form.
+
+    While training, the expected latent is shrunk by least squares, so that the network learns only what is missing
+    from it; sampled is around the expectation that keeps its contrast, which faces need to be recognised.
+    """
+
+    def __init__(self, net: ReferenceNet, footage: Footage, who: ReferenceIdentity) -> None:
+        self._net, self._who = net, who
+        starts = footage.windows(FRAMES, STRIDE)
+        motion = as_chunks(footage.motion, starts)
+        self._clean = encode_windows(net, footage, starts)
+        exclude = _own(choose_references(footage), starts)
+        usable = torch.nonzero(footage.usable).flatten()
+        frames = straighten(footage.frames[usable].float() / 255, footage.motion[usable], who.neutral[:20].view(10, 2))
+        everything = frames.fit(torch.arange(len(usable)))
+        who.learn(textures=everything.textures, scale=everything.scale)
+        learned, driver = _unseen_appearance(net, footage, frames, usable, starts), draw_chunks(net, motion)
+        self._draws = []
+        for rank in range(DRAWS):
+            index, distance = nearest_references(who, motion, exclude, rank)
+            self._draws.append(Chunks(driver, warp_chunks(net, who, motion, index), learned, distance))
+        self._solve()
+
+    @torch.no_grad()
+    def _solve(self) -> None:
+        """Set share, variances and trust, from windows whose appearance and reference come from elsewhere."""
+        clean, best, limits = self._clean, self._draws[0], self._net.prior_variance
+        self._gains = mixture_gains(clean, [best.near, best.learned])
+        self._alone_gain = mixture_gains(clean, [best.learned])
+        both, alone = (self._shrunk(best, shown) for shown in (True, False))
+        self._who.learn(
+            share=sharing(clean, best.near, best.learned),
+            variance=residual_variance(clean - both, limits[3]),
+            alone_variance=residual_variance(clean - alone, limits[2]),
+        )
+        self._who.learn(trust=self._fitting_trust())
+
+    def _shrunk(self, chunks: Chunks, shown: bool) -> Tensor:
+        given = [chunks.near, chunks.learned] if shown else [chunks.learned]
+        gains = self._gains if shown else self._alone_gain
+        return torch.stack([g.view(1, -1, 1, 1, 1) * x for g, x in zip(gains, given, strict=True)]).sum(0)
+
+    def _fitting_trust(self) -> Tensor:
+        """Share `[C]` of the untuned network's correction, from pure noise, that fits this person best."""
+        c = self._told(self._draws[0], True)
+        correction = torch.cat([
+            self._net(torch.randn_like(part.mean), torch.ones(len(part.mean)), part) - part.mean
+            for part in (c.pick(slice(k, k + 16)) for k in range(0, len(self._clean), 16))
+        ])  # fmt: skip
+        wanted = (correction * (self._clean - c.mean)).sum((0, 2, 3, 4))
+        return (wanted / correction.pow(2).sum((0, 2, 3, 4)).clamp_min(1e-6)).clamp(*TRUST_LIMITS)
+
+    def _told(self, chunks: Chunks, shown: bool) -> Conditions:
+        return chunks.conditions(self._who, shown, self._shrunk(chunks, shown))
+
+    def loss(self, batch: int, drop_references: float) -> Tensor:
+        """Loss of one random batch."""
+        index, draw = torch.randint(0, len(self._clean), (batch,)), int(torch.randint(0, DRAWS, ()))
+        shown = torch.rand(batch) >= drop_references
+        parts = []
+        for given in (True, False):
+            at = index[shown == given]
+            if not len(at):
+                continue
+            c, clean = self._told(_pick(self._draws[draw], at), given), self._clean[at]
+            if torch.rand(()) < 0.5:
+                clean, c = self._net.latent.mirror(clean), c.mirrored(self._net.latent, self._net.driver_latent)
+            t = torch.sigmoid(torch.randn(len(at)) + HIGH_NOISE)
+            parts.append(flow_loss(self._net, clean, c, t) * len(at) / batch)
+        return torch.stack(parts).sum()
+
+
+@torch.no_grad()
+def encode_windows(net: ReferenceNet, footage: Footage, starts: Tensor) -> Tensor:
+    """Latent of the windows of eight frames that begin at `starts` `[n]`."""
+    index = starts[:, None] + torch.arange(FRAMES)
+    return net.latent.encode(footage.frames[index].float() / 255)
+
+
+def _unseen_appearance(
+    net: ReferenceNet, footage: Footage, frames: Straightened, usable: Tensor, starts: Tensor
+) -> Tensor:
+    """Latent of the appearance along each window, fitted without the window and its surroundings."""
+    fold = (starts + FRAMES // 2) * FOLDS // len(footage)
+    drawn: list[Tensor] = []
+    for k in range(FOLDS):
+        own = starts[fold == k]
+        if not len(own):
+            continue
+        away = (usable < int(own.min()) - FRAMES) | (usable >= int(own.max()) + 2 * FRAMES)
+        away = away if int(away.sum()) > 4 * FRAMES else torch.ones_like(away)
+        fitted = frames.fit(torch.nonzero(away).flatten())
+        drawn.append(describe_chunks(net, fitted, as_chunks(footage.motion, own)))
+    return torch.cat(drawn)  # folds are in the order of the starts
+
+
+def _own(chosen: Tensor, starts: Tensor) -> Tensor:
+    """Which references `[R]` lie in or next to each window `[n]`, `[n, R]` bool: no chunk is its own reference."""
+    offset = chosen[None] - starts[:, None]
+    return (offset > -FRAMES) & (offset < 2 * FRAMES)
+
+
+def _pick(chunks: Chunks, index: Tensor) -> Chunks:
+    return Chunks(chunks.driver[index], chunks.near[index], chunks.learned[index], chunks.distance[index])
