@@ -160,14 +160,15 @@ class Bench:
         }
         own, theirs = adapters[subject.name].parts, adapters[other.name].parts
         adapter, identity = "adapter.reference.face", "identity.reference.face"
-        with plug(g, own) as who:
+        mixed = with_learned(own[identity], theirs[identity])
+        with plug(g, own):
+            who = ReferenceIdentity.load(load(own[identity]))
             out[OWN] = g.sample(who, motion, seed)
             out[DROPPED] = g.sample(who, motion, seed, show_references=False)
-            assert isinstance(who, ReferenceIdentity)
             out[BORROWED] = g.sample(who, borrow(who, other.test.motion), seed)
-        with plug(g, {adapter: theirs[adapter], identity: with_learned(own[identity], theirs[identity])}) as who:
-            out[ANOTHER] = g.sample(who, motion, seed)
-        with plug(g, {adapter: theirs[adapter], identity: own[identity]}) as who:
+        with plug(g, {adapter: theirs[adapter], identity: mixed}):
+            out[ANOTHER] = g.sample(ReferenceIdentity.load(load(mixed)), motion, seed)
+        with plug(g, {adapter: theirs[adapter], identity: own[identity]}):
             out[ANOTHER_LORA] = g.sample(who, motion, seed)
         return out
 

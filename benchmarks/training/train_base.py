@@ -79,11 +79,13 @@ def conditions(net: ReferenceNet, rows: dict[str, Tensor], flags: tuple[Tensor, 
     row = prior_row(shown, known)
     who = torch.where(named.view(b, 1), net.identity(rows["who"]), net.no_identity.expand(b, -1))
     tokens = torch.where(named.view(b, 1, 1), net.to_tokens(rows["who"]).view(b, *net.no_tokens.shape), net.no_tokens)
-    mean = net.near_gain[row].view(stat) * rows["near"] + net.learned_gain[row].view(stat) * rows["learned"]
+    near, learned = rows["near"], rows["learned"]
+    mean = net.near_gain[row].view(stat) * near + net.learned_gain[row].view(stat) * learned
     variance = net.prior_variance[row].view(stat).expand(-1, -1, 1, 8, 8)
     trust = torch.ones(1, device=net.device).expand(b, 1, 1, 1, 1)
-    pictures = (rows[name] for name in ("driver", "near", "learned", "distance"))
-    return Conditions(*pictures, shown, known, who, tokens, mean, variance, trust)
+    return Conditions(
+        rows["driver"], near, learned, rows["distance"], shown, known, who, tokens, mean, variance, trust
+    )  # fmt: skip
 
 
 def place_weight(points: Tensor) -> Tensor:

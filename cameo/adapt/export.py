@@ -33,9 +33,19 @@ def lora_bytes(denoiser: nn.Module, adapter: str, config: LoraConfig, facts: dic
     state: dict[str, Tensor] = get_peft_model_state_dict(denoiser, adapter_name=adapter)
     tensors = {PREFIX + k: v.detach().to(torch.float16).contiguous() for k, v in sorted(state.items())}
     described = {f"{PREFIX}{k}": v for k, v in _plain(config).items()}
-    return save(tensors, {"format": "pt", "lora_adapter_metadata": json.dumps(described), **facts})
+    return _repeatable(save(tensors, {"format": "pt", "lora_adapter_metadata": json.dumps(described), **facts}))
 
 
 def identity_bytes(identity: Identity, facts: dict[str, str]) -> bytes:
     """Serialise everything else that makes the generator show the person."""
-    return save(identity.tensors(), {"format": "pt", **facts})
+    return _repeatable(save(identity.tensors(), {"format": "pt", **facts}))
+
+
+def _repeatable(data: bytes) -> bytes:
+    """Sort the header of a safetensors file: the library writes its metadata in a chance order."""
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    described = dict(sorted(header.pop("__metadata__").items()))
+    text = json.dumps({"__metadata__": described, **header}, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # tensors stay aligned
+    return len(text).to_bytes(8, "little") + text + data[8 + size :]

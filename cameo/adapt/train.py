@@ -17,6 +17,7 @@ from cameo.adapt.export import identity_bytes, lora_bytes, lora_config
 from cameo.adapt.judge import Embed, Judge, Verdict
 from cameo.adapt.recipe import Recipe
 from cameo.errors import CameoError
+from cameo.generators.lora import remove_lora
 from cameo.records import Adapter, TuningStep
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def tune(
             f"identity.{generator.id}.face": identity_bytes(identity, facts),
         }
     finally:
-        denoiser.delete_adapters(NAME)
+        remove_lora(denoiser)
     if store:
         store.clear()
     real = np.asarray(held.frames[_spread(held, 6)])

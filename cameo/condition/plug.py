@@ -19,6 +19,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from cameo.errors import NotVerified, UsageError
+from cameo.generators.lora import remove_lora
 
 if TYPE_CHECKING:
     from cameo.generators.base import Generator, Identity
@@ -52,10 +53,7 @@ def plug(generator: Generator, parts: Mapping[str, bytes]) -> Iterator[Identity]
         _load_lora(generator, adapter, _header(parts[names[0]]))
         yield generator.load_identity(identity)
     finally:
-        if getattr(generator.denoiser, "peft_config", None):
-            generator.denoiser.delete_adapters(NAME)
-            generator.denoiser.__dict__.pop("peft_config", None)
-            generator.denoiser._hf_peft_config_loaded = False
+        remove_lora(generator.denoiser)
     if weights_digest(generator.denoiser) != before:
         raise NotVerified("the generator's weights changed while a double was plugged in", "load the generator afresh")
 

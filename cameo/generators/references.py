@@ -62,7 +62,8 @@ class ReferenceIdentity:
     neutral `[21]` mean look, habits `[5, 21]` principal motions, each one standard deviation long; textures
     `[7, 64, 64, 3]` and scale `[2, 6]` of the `Appearance` (all zero: not learned yet); share `[160, 8, 8]` of the
     reference in the expected latent, the rest is the appearance; variance `[160, 8, 8]` around it, alone_variance if no
-    references are given; trust `[160]`: share of the network's correction that is applied; identity `[32]`, tokens `[4, 64]`.
+    references are given; trust `[160]`: share of the network's correction that is applied; identity `[32]` and tokens
+    `[4, 64]`: inputs of the network.
     """
 
     frames: Tensor

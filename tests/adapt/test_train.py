@@ -18,6 +18,7 @@ from cameo.condition.plug import plug, weights_digest
 from cameo.errors import CameoError
 from cameo.generators.base import Footage, Motion
 from cameo.generators.reference import ReferenceGenerator
+from cameo.generators.references import ReferenceIdentity
 from cameo.records import Adapter
 
 QUICK = Recipe(rank=2, steps=8, batch=2, judge_every=4, judged_frames=4, warm_up=2)
@@ -67,16 +68,16 @@ def uninterrupted(generator: ReferenceGenerator, footage: Footage, others: Other
 
 
 def without_time(adapter: Adapter) -> list[tuple[float, ...]]:
-    return [(s.step, round(s.loss, 6) if s.step else 0.0, s.likeness, s.impostor) for s in adapter.curve]
+    return [(s.step, round(s.loss, 6) if s.step > 1 else 0.0, s.likeness, s.impostor) for s in adapter.curve]
 
 
 def test_what_comes_out(generator: ReferenceGenerator, uninterrupted: Adapter) -> None:
     assert uninterrupted.generator == "reference"
     assert uninterrupted.base_digest == generator.base_digest
     assert set(uninterrupted.parts) == {"adapter.reference.face", "identity.reference.face"}
-    assert [s.step for s in uninterrupted.curve] == [0, 4, 8]
-    assert math.isnan(uninterrupted.curve[0].loss)
-    assert all(math.isfinite(s.loss) for s in uninterrupted.curve[1:])
+    assert [s.step for s in uninterrupted.curve] == [0, 1, 4, 8]
+    assert all(math.isnan(s.loss) for s in uninterrupted.curve[:2]), "nothing, then the closed form: no loss yet"
+    assert all(math.isfinite(s.loss) for s in uninterrupted.curve[2:])
     assert all(-1 <= s.likeness <= 1.001 for s in uninterrupted.curve)
     assert uninterrupted.before.shape == uninterrupted.after.shape == uninterrupted.real.shape
     assert sum(map(len, uninterrupted.parts.values())) <= 4_000_000
@@ -127,8 +128,26 @@ def test_a_run_that_was_broken_off_ends_the_same(
 def test_tuning_that_hurts_is_thrown_away(generator: ReferenceGenerator, footage: Footage, others: Others) -> None:
     harmful = dataclasses.replace(QUICK, learning_rate=3.0, average=0.0, warm_up=1, steps=8)
     adapter = tune(generator, footage, by_pixels, others, harmful)
+    assert adapter.best_step <= 1, "what was solved, or nothing at all"
+    assert max(s.likeness for s in adapter.curve[2:]) < adapter.curve[adapter.best_step].likeness
+    lora = load(adapter.parts["adapter.reference.face"])
+    assert not any(tensor.any() for name, tensor in lora.items() if "lora_B" in name)
+
+
+def test_learning_that_hurts_is_thrown_away(
+    generator: ReferenceGenerator, footage: Footage, others: Others, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Step 0 is a candidate too."""
+    plain = ReferenceGenerator.training_loss
+
+    def harmful(self: ReferenceGenerator, part: Footage, identity: ReferenceIdentity, drop: float) -> object:
+        loss = plain(self, part, identity, drop)
+        identity.learn(textures=torch.rand_like(identity.textures))
+        return loss
+
+    monkeypatch.setattr(ReferenceGenerator, "training_loss", harmful)
+    adapter = tune(generator, footage, by_pixels, others, QUICK)
     assert adapter.best_step == 0
-    assert max(s.likeness for s in adapter.curve[1:]) < adapter.curve[0].likeness
     assert np.array_equal(adapter.before, adapter.after)
 
 
@@ -142,7 +161,7 @@ def test_tuning_learns(generator: ReferenceGenerator, footage: Footage, others: 
     """The loss with references dropped falls: the adapter itself takes the person in."""
     recipe = Recipe(rank=8, steps=30, batch=4, judge_every=10, judged_frames=4, drop_references=1.0, warm_up=2)
     adapter = tune(generator, footage, by_pixels, others, recipe)
-    losses = [s.loss for s in adapter.curve[1:]]
+    losses = [s.loss for s in adapter.curve[2:]]
     assert losses[-1] < losses[0]
     assert adapter.best_step > 0
 

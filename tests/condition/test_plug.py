@@ -16,6 +16,7 @@ from cameo.adapt.export import identity_bytes, lora_bytes, lora_config
 from cameo.condition.plug import plug, weights_digest
 from cameo.errors import NotVerified, UsageError
 from cameo.generators.base import Footage
+from cameo.generators.lora import remove_lora
 from cameo.generators.reference import ReferenceGenerator
 from cameo.generators.references import ReferenceIdentity
 
@@ -34,9 +35,7 @@ def parts(generator: ReferenceGenerator, identity: ReferenceIdentity) -> dict[st
                 parameter.copy_(torch.randn_like(parameter) * 0.1)
     facts = {"base_model_sha256": generator.base_digest}
     made = {ADAPTER: lora_bytes(denoiser, "made", config, facts), IDENTITY: identity_bytes(identity, facts)}
-    denoiser.delete_adapters("made")
-    denoiser.__dict__.pop("peft_config", None)
-    denoiser._hf_peft_config_loaded = False
+    remove_lora(denoiser)
     return made
 
 
@@ -150,7 +149,7 @@ def test_an_identity_that_does_not_fit_is_refused(
 ) -> None:
     def change(tensors: dict[str, Tensor], facts: dict[str, str]) -> None:
         if name == "nan":
-            tensors["gain"][0] = torch.nan
+            tensors["share"][0] = torch.nan
         else:
             facts["base_model_sha256"] = "0" * 64
 
