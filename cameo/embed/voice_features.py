@@ -19,6 +19,7 @@ CEPSTRA = 20
 STATISTICS = 3 * CEPSTRA + 1
 _FRAME, _HOP, _FFT = 400, 160, 512
 _MELS = 40
+_LEVEL = 0.1
 _PITCH_FRAME, _PITCH_FFT = 640, 2048
 _PITCH_HZ = (65, 400)
 
@@ -63,6 +64,15 @@ def cepstra(samples: Float32) -> Cepstra:
     slopes = (2 * (padded[4:] - padded[:-4]) + (padded[3:-1] - padded[1:-3])) / 10
     voiced = _loud(samples)[: len(values)]
     return Cepstra(values[voiced], slopes[voiced])
+
+
+def levelled(samples: Float32) -> Float32:
+    """Scale sound so that its loud frames (the 95th percentile) have an effective value of 0.1, whatever the gain was.
+
+    Without it, the floor under the logarithms would cut off more of a quiet recording than of a loud one.
+    """
+    power = (frames_of(samples, _FRAME) ** 2).mean(1)
+    return np.asarray(samples * (_LEVEL / max(float(np.percentile(power, 95)) ** 0.5, 1e-9)), np.float32)
 
 
 def _loud(samples: Float32) -> Bool:

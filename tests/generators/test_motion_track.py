@@ -69,7 +69,10 @@ def test_the_envelope_is_bounded_and_silent_in_silence() -> None:
     assert envelope.max() > 0.9
     assert envelope[60:].max() < 0.2, "after the sound ends"
     assert not mouth_envelope(np.zeros(RATE_HZ, np.float32), RATE_HZ, 25).any()
-    quiet, loud = mouth_envelope(syllables(2) / np.float32(10), RATE_HZ, 50), mouth_envelope(syllables(2), RATE_HZ, 50)
+    quiet, loud = (
+        mouth_envelope((syllables(2) / 10).astype(np.float32), RATE_HZ, 50),
+        mouth_envelope(syllables(2), RATE_HZ, 50),
+    )
     assert np.allclose(quiet, loud, atol=0.05), "a level is not an opening"
 
 
