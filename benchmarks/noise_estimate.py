@@ -101,14 +101,14 @@ def main() -> None:
     fail = NOISE.fail if NOISE.fail is not None else -np.inf
     print(f"{len(readings)} readings; estimate: 5th, 50th, 95th percentile in dB; refused: below {fail:g} dB")
     print(f"{'noise':>7} {'level':>6}  {'over all':>18} {'refused':>8}  {'over speech':>18} {'refused':>8}  speech s")
-    for name, level_db, found in rows:
+    for name, at_db, found in rows:
         values = np.array(found)
         cells = []
         for column in values.T[:2]:
             known = column[~np.isnan(column)]
             spread = np.percentile(known, [5, 50, 95]) if len(known) else np.full(3, np.nan)
             cells.append("{:6.1f}{:6.1f}{:6.1f}".format(*spread) + f" {np.mean(column < fail):9.0%}")
-        print(f"{name:>7} {level_db:>6}  {cells[0]}  {cells[1]}  {np.median(values[:, 2]):8.1f}")
+        print(f"{name:>7} {at_db:>6}  {cells[0]}  {cells[1]}  {np.median(values[:, 2]):8.1f}")
 
 
 if __name__ == "__main__":

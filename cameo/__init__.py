@@ -40,6 +40,7 @@ __version__ = "0.1.0"
 # Name -> module it lives in. Loaded on first use (PEP 562), so that `import cameo` costs nothing.
 _DOORS = {
     "enroll": "cameo.enrollment",
+    "EnrollOptions": "cameo.enrollment",
     "cast": "cameo.casting",
     "Bundle": "cameo.seal.bundle",
     "VerifiedBundle": "cameo.seal.bundle",
@@ -64,8 +65,11 @@ _DOORS = {
 __all__ = ["__version__", *_DOORS]  # noqa: PLE0604
 
 if TYPE_CHECKING:
+    from cameo.casting import cast as cast
     from cameo.crypto.keys import OwnerKeys as OwnerKeys
     from cameo.crypto.keys import OwnerPublic as OwnerPublic
+    from cameo.enrollment import EnrollOptions as EnrollOptions
+    from cameo.enrollment import enroll as enroll
     from cameo.errors import CameoError as CameoError
     from cameo.errors import CaptureRejected as CaptureRejected
     from cameo.errors import ClipError as ClipError

@@ -58,6 +58,20 @@ def atomic_path(path: str | os.PathLike[str], mode: int = 0o644) -> Iterator[Pat
             temporary.unlink()
 
 
+def require_writable(path: str | os.PathLike[str]) -> None:
+    """Find out before long work whether `path` can be written; nothing is left behind.
+
+    Raises:
+        OutputError: it cannot.
+    """
+    with suppress(_JustTrying), atomic_path(path):
+        raise _JustTrying
+
+
+class _JustTrying(Exception):
+    """Leave `atomic_path` before anything takes the name."""
+
+
 def atomic_write(path: str | os.PathLike[str], data: bytes, mode: int = 0o644) -> None:
     """Write `data` to `path` in one step.
 

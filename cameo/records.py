@@ -260,3 +260,18 @@ class Enrollment:
     consent: tuple[str, ...]
     seconds: Mapping[str, float]
     versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class CastClip:
+    """Describe a generated clip: where it is, its length and size, and what it was made from."""
+
+    path: str
+    frames: int
+    fps: float
+    seconds: float
+    width: int
+    height: int
+    seed: int
+    generator: str
+    bundle_id: str

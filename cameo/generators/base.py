@@ -122,3 +122,7 @@ class Generator(Protocol):
     def sample(self, identity: Any, motion: Motion, seed: int, show_references: bool = True) -> UInt8:
         """Generate `[T, S, S, 3]` uint8 frames of the person along a motion."""
         ...
+
+    def wander(self, identity: Any, frames: int, seed: int) -> Motion:
+        """Make up a motion within the person's habits, from a seed."""
+        ...

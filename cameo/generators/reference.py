@@ -18,6 +18,7 @@ from torch import Tensor
 
 from cameo.generators.base import Footage, Motion
 from cameo.generators.framing import frame_face
+from cameo.generators.motion_track import wander
 from cameo.generators.reference_net import CHANNELS, FPS, FRAMES, ReferenceNet, sample_latent
 from cameo.generators.reference_training import TrainingChunks
 from cameo.generators.references import ReferenceIdentity, as_chunks, neutral_identity, show_chunks
@@ -76,6 +77,10 @@ class ReferenceGenerator:
         """Learn what has a closed form, cache latents, and return a function from batch size to the loss."""
         chunks = TrainingChunks(self.net, footage, identity)
         return lambda batch: chunks.loss(batch, drop_references)
+
+    def wander(self, identity: ReferenceIdentity, frames: int, seed: int) -> Motion:
+        """Make up a motion within the person's habits, from a seed."""
+        return wander(identity, frames, seed)
 
     @torch.no_grad()
     def sample(self, identity: ReferenceIdentity, motion: Motion, seed: int, show_references: bool = True) -> UInt8:

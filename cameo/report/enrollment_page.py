@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cameo.files import atomic_write
 from cameo.records import Enrollment
-from cameo.report import pictures, plots, wording
+from cameo.report import numbers, parts, pictures, plots, wording
 
 _MODE = 0o600  # the page shows the person and is not encrypted
 
@@ -25,25 +26,54 @@ def write_report(path: str | os.PathLike[str], enrollment: Enrollment) -> None:
 
 def render_report(enrollment: Enrollment) -> str:
     """Render the report as an HTML document; the same enrolment gives the same text."""
-    face, voice = enrollment.face, enrollment.voice
+    values = _headline(enrollment) | _findings(enrollment) | _tuning(enrollment)
     return _environment().get_template("page.html.j2").render(
         enrollment=enrollment,
         sealed=enrollment.sealed,
         source=enrollment.clip.source,
         adapter=enrollment.adapter,
-        conclusion=wording.conclude(enrollment),
-        figures=wording.key_figures(enrollment),
-        assurance=wording.ASSURANCE.get(enrollment.sealed.assurance, ""),
-        used=pictures.show_used(enrollment),
-        rejected=pictures.show_rejected(enrollment),
-        stills=pictures.show_stills(enrollment.adapter),
-        faces_plot=plots.plot_faces(enrollment),
-        faces_agree=wording.agreement(wording.used_likeness(enrollment), face.encoder.threshold, "used frames"),
-        voices_plot=plots.plot_voices(enrollment),
-        voices_agree=wording.agreement(enrollment.window_likeness, voice.encoder.threshold, "windows of speech"),
-        loss_plot=plots.plot_loss(enrollment.adapter),
-        likeness_plot=plots.plot_likeness(enrollment.adapter),
+        consent=wording.consent_paragraphs(enrollment.consent),
+        parts=parts.list_parts(enrollment.sealed),
+        tuned_size=parts.tuned_size(enrollment.sealed),
+        tuned_limit=parts.TUNED_LIMIT,
+        **values,
     )  # fmt: skip
+
+
+def _headline(enrollment: Enrollment) -> dict[str, Any]:
+    return {
+        "conclusion": wording.conclude(enrollment),
+        "figures": wording.key_figures(enrollment),
+        "assurance": wording.ASSURANCE.get(enrollment.sealed.assurance, ""),
+        "pair": pictures.show_pair(enrollment.adapter),
+    }
+
+
+def _findings(enrollment: Enrollment) -> dict[str, Any]:
+    face, voice = enrollment.face.encoder, enrollment.voice.encoder
+    return {
+        "checks": wording.checks_by_urgency(enrollment.quality.checks),
+        "used": pictures.show_used(enrollment),
+        "rejected": pictures.show_rejected(enrollment),
+        "faces_plot": plots.plot_faces(enrollment),
+        "faces_agree": wording.agreement(
+            wording.used_likeness(enrollment), face.threshold, "used frame", "used frames"
+        ),
+        "voices_plot": plots.plot_voices(enrollment),
+        "voices_agree": wording.agreement(
+            enrollment.window_likeness, voice.threshold, "piece of speech", "pieces of speech"
+        ),
+    }  # fmt: skip
+
+
+def _tuning(enrollment: Enrollment) -> dict[str, Any]:
+    adapter = enrollment.adapter
+    return {
+        "stills": pictures.show_stills(adapter),
+        "tuned": wording.tuning_summary(adapter),
+        "loss_plot": plots.plot_loss(adapter),
+        "likeness_plot": plots.plot_likeness(adapter),
+    }
 
 
 def _environment() -> Environment:
@@ -54,5 +84,5 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": wording.number, "size": wording.size, "duration": wording.duration}
+    environment.filters |= {name: getattr(numbers, name) for name in ("number", "likeness", "size", "duration")}
     return environment

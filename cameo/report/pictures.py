@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from cameo.report.numbers import likeness
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -18,9 +20,9 @@ if TYPE_CHECKING:
 USED_SHOWN = 16
 REJECTED_SHOWN = 12
 
-_THUMBNAIL_PX = 176
+_THUMBNAIL_PX, _THUMBNAIL_QUALITY = 176, 82
+_STILL_PX, _STILL_QUALITY = 256, 90
 _HEAD = 1.5  # side of the crop over the longer side of the face's box: hair and chin are in the picture
-_JPEG_QUALITY = 82
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Picture:
     """Hold one picture as a data URI, with what stands under it and what is read out instead of it."""
 
     uri: str
+    width: int
+    height: int
     caption: str
     alt: str
 
@@ -53,7 +57,7 @@ class Stills:
 def show_used(enrollment: Enrollment) -> tuple[Picture, ...]:
     """Picture at most `USED_SHOWN` of the frames in the face template, spread over the clip."""
     return tuple(
-        _thumbnail(enrollment, index, "used", f" · {enrollment.frame_likeness[index]:.2f}")
+        _thumbnail(enrollment, index, "used", f" · {likeness(enrollment.frame_likeness[index])}")
         for index in _spread(np.flatnonzero(enrollment.frames_used).tolist(), USED_SHOWN)
     )
 
@@ -71,28 +75,42 @@ def show_rejected(enrollment: Enrollment) -> list[Rejected]:
 
 
 def show_stills(adapter: Adapter) -> list[Stills]:
-    """Picture the person beside what the generator makes of them, before and after tuning."""
+    """Picture the person beside what the generator makes of them, before and after tuning; no rows without stills."""
     tuned = adapter.best_step > 0
-    after = f"kept at step {adapter.best_step}" if tuned else "tuning did not help, so this is the row above again"
+    after = f"as sealed, step {adapter.best_step}" if tuned else "as sealed: tuning changed nothing"
     rows = (
-        ("The person", "held-out frames, never used for tuning", adapter.real),
-        ("Generator before tuning", "from the person's references alone", adapter.before),
-        ("Generator with the tuned adapter" if tuned else "Generator as sealed", after, adapter.after),
+        ("The recording", "frames never used for tuning", adapter.real),
+        ("Before tuning", "made from reference frames alone", adapter.before),
+        ("Your double", after, adapter.after),
     )
     return [
-        Stills(title, note, tuple(Picture(_png(s), "", f"{title}, still {i + 1}") for i, s in enumerate(stills)))
+        Stills(title, note, tuple(_still(still, "", f"{title}, moment {i + 1}") for i, still in enumerate(stills)))
         for title, note, stills in rows
+        if len(stills)
     ]
+
+
+def show_pair(adapter: Adapter) -> tuple[Picture, ...]:
+    """Picture one moment of the recording and what the double makes of it; nothing without stills."""
+    count = min(len(adapter.real), len(adapter.after))
+    if not count:
+        return ()
+    middle = count // 2
+    return (
+        _still(adapter.real[middle], "the recording", "the person in the recording"),
+        _still(adapter.after[middle], "the double", "the same moment, generated with the double"),
+    )
 
 
 def _thumbnail(enrollment: Enrollment, index: int, state: str, note: str = "") -> Picture:
     """Picture one frame, cropped to the head where a face was found, under it its time and `note`."""
     time = f"{enrollment.clip.times_s[index]:.2f} s"
-    return Picture(
-        _jpeg(_head(enrollment.clip.frames[index], enrollment.track, index)),
-        f"{time}{note}",
-        f"frame at {time}, {state}",
-    )
+    frame = _head(enrollment.clip.frames[index], enrollment.track, index)
+    return _picture(frame, _THUMBNAIL_PX, _THUMBNAIL_QUALITY, f"{time}{note}", f"frame at {time}, {state}")
+
+
+def _still(still: UInt8, caption: str, alt: str) -> Picture:
+    return _picture(still, _STILL_PX, _STILL_QUALITY, caption, alt)
 
 
 def _head(frame: UInt8, track: FaceTrack, index: int) -> UInt8:
@@ -125,19 +143,14 @@ def _shares(counts: dict[str, int], limit: int) -> dict[str, int]:
     return shares
 
 
-def _jpeg(picture: UInt8) -> str:
+def _picture(picture: UInt8, long_px: int, quality: int, caption: str, alt: str) -> Picture:
+    """Scale a picture `[H, W, 3]` so that its longer side is `long_px`, and encode it."""
     height, width = picture.shape[:2]
-    scale = _THUMBNAIL_PX / max(height, width)
-    target = (max(1, round(width * scale)), max(1, round(height * scale)))
-    filter_ = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    resized = np.asarray(cv2.resize(np.ascontiguousarray(picture), target, interpolation=filter_), np.uint8)
-    return _uri("jpeg", resized, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-
-
-def _png(picture: UInt8) -> str:
-    return _uri("png", picture, [])
-
-
-def _uri(kind: str, picture: UInt8, settings: list[int]) -> str:
-    _, data = cv2.imencode(f".{kind}", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), settings)
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    scale = long_px / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    # Lanczos keeps the edges of small stills where a browser would smear them.
+    kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_LANCZOS4
+    scaled = np.asarray(cv2.resize(np.ascontiguousarray(picture), size, interpolation=kind), np.uint8)
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(scaled, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    uri = f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"
+    return Picture(uri, *size, caption, alt)

@@ -15,16 +15,17 @@ from matplotlib.ticker import MaxNLocator
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cameo.records import Adapter, Enrollment
+    from cameo.records import Adapter, Bool, Enrollment, Float64
 
 # What is drawn in one of these colours gets the page's: dark and light themes are a matter of the style sheet.
 _INK, _FAINT, _MAIN, _OTHER, _BAD = "#010203", "#010204", "#010205", "#010206", "#010207"
-_VARIABLES = {_INK: "--ink", _FAINT: "--faint", _MAIN: "--main", _OTHER: "--other", _BAD: "--bad"}
+_GOOD = "#010208"
+_VARIABLES = {_INK: "--ink", _FAINT: "--faint", _MAIN: "--main", _OTHER: "--other", _BAD: "--bad"} | {_GOOD: "--good"}
 
 _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "cameo",
-    "font.size": 12,
+    "font.size": 11,
     "text.color": _INK,
     "axes.labelcolor": _INK,
     "axes.edgecolor": _FAINT,
@@ -39,7 +40,7 @@ _STYLE = {
     "legend.handletextpad": 0.4,
     "legend.columnspacing": 1.2,
 }
-_SIZE_INCH = (5.8, 3.2)
+_SIZE_INCH = (5.2, 3.2)
 # Nothing of when and by what it was drawn: the same enrolment gives the same bytes.
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
@@ -51,16 +52,14 @@ def plot_faces(enrollment: Enrollment) -> Markup:
     used = enrollment.frames_used & ~rejected
 
     def paint(axes: Any) -> None:
-        for mask, colour, label in ((used, _MAIN, "used"), (~used & ~rejected, _FAINT, "not needed")):
+        marks = ((used, "o", _MAIN, "used"), (~used & ~rejected, "o", _FAINT, "not needed"), (rejected, "x", _BAD, ""))
+        for mask, form, colour, label in marks:
             if mask.any():
-                axes.plot(times[mask], scores[mask], "o", color=colour, markersize=3.5, label=label)
-        if rejected.any():
-            axes.plot(times[rejected], scores[rejected], "x", color=_BAD, markersize=5, label="rejected")
-            # At the foot too: a frame without a face has no likeness.
-            axes.vlines(times[rejected], 0, 0.04, color=_BAD, linewidth=1.5, transform=axes.get_xaxis_transform())
+                axes.plot(times[mask], scores[mask], form, color=colour, markersize=3.5, label=label)
+        _shade(axes, times, rejected)
         _threshold(axes, enrollment.face.encoder.threshold)
         _cosines(axes, scores)
-        axes.set_xlabel("time of the clip, s")
+        axes.set_xlabel("time in the recording, s")
 
     return _draw("faces", paint)
 
@@ -72,12 +71,12 @@ def plot_voices(enrollment: Enrollment) -> Markup:
     def paint(axes: Any) -> None:
         windows = np.arange(1, len(scores) + 1)
         axes.vlines(windows, 0, scores, color=_MAIN, linewidth=1.5, alpha=0.45)
-        axes.plot(windows, scores, "o", color=_MAIN, markersize=6, label="window of speech")
+        axes.plot(windows, scores, "o", color=_MAIN, markersize=6, label="piece of speech")
         _threshold(axes, enrollment.voice.encoder.threshold)
         _cosines(axes, scores)
         axes.set_xlim(0.4, max(len(scores), 1) + 0.6)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_xlabel("window of speech, in order")
+        axes.set_xlabel("pieces of speech, in order")
 
     return _draw("voices", paint)
 
@@ -93,7 +92,7 @@ def plot_loss(adapter: Adapter) -> Markup:
             axes.plot(steps[known], losses[known], "o-", color=_MAIN, markersize=5, label="loss")
             axes.set_ylim(0, 1.1 * float(losses[known].max()) or 1.0)
         else:
-            _say(axes, "no loss was recorded")
+            _say(axes, "nothing was learned step by step")
         _steps(axes, adapter)
         axes.set_ylabel("loss")
 
@@ -109,11 +108,13 @@ def plot_likeness(adapter: Adapter) -> Markup:
     def paint(axes: Any) -> None:
         if not np.isfinite(own).any():
             _say(axes, "the likeness was not judged")
-        lines = ((own, "o-", _MAIN, "this person"), (other, "s--", _OTHER, "nearest other person"))
+        lines = ((own, "o-", _MAIN, "this person"), (other, "s--", _OTHER, "nearest other"))
         for values, form, colour, label in lines:
             known = np.isfinite(values)
             if known.any():
                 axes.plot(steps[known], values[known], form, color=colour, markersize=5, label=label)
+        best = (steps == adapter.best_step) & np.isfinite(own)
+        axes.plot(steps[best], own[best], "o", color=_GOOD, markersize=11, markeredgewidth=2, fillstyle="none")
         _cosines(axes, np.concatenate([own, other]))
         _steps(axes, adapter)
 
@@ -127,18 +128,29 @@ def _draw(name: str, paint: Callable[[Any], None]) -> Markup:
         figure = Figure(figsize=_SIZE_INCH, layout="constrained")
         axes = figure.subplots()
         paint(axes)
-        if axes.get_legend_handles_labels()[0]:
-            figure.legend(loc="outside upper left", ncols=3)
+        count = len(axes.get_legend_handles_labels()[0])
+        if count:
+            figure.legend(loc="outside upper left", ncols=3 if count <= 3 else 2)
         figure.patch.set_visible(False)
         axes.patch.set_visible(False)
         FigureCanvasSVG(figure).print_svg(buffer, metadata=_NO_METADATA)
     text = buffer.getvalue()
-    svg = text[text.index("<svg") :]
+    # What it shows is said in words beside it.
+    svg = text[text.index("<svg") :].replace("<svg ", '<svg aria-hidden="true" ', 1)
     for colour, variable in _VARIABLES.items():
         svg = svg.replace(colour, f"var({variable})")
     for reference in ('id="', 'href="#', "url(#"):
         svg = svg.replace(reference, f"{reference}{name}-")
     return Markup(svg)  # noqa: S704 - matplotlib has escaped the text in it
+
+
+def _shade(axes: Any, times: Float64, rejected: Bool) -> None:
+    """Shade the spans of time in which every frame was rejected; a frame without a face has no likeness to plot."""
+    half = float(np.median(np.diff(times))) / 2 if len(times) > 1 else 0.5
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], rejected, [False]])))
+    for index, (first, end) in enumerate(edges.reshape(-1, 2)):
+        span = (times[first] - half, times[end - 1] + half)
+        axes.axvspan(*span, color=_BAD, alpha=0.16, linewidth=0, zorder=0, label="" if index else "left out")
 
 
 def _threshold(axes: Any, threshold: float) -> None:
@@ -150,12 +162,13 @@ def _cosines(axes: Any, scores: Any) -> None:
     """Show all of 0..1, so that two reports compare, and as much below 0 as is needed."""
     lowest = float(np.nanmin(scores)) if np.isfinite(scores).any() else 0.0
     axes.set_ylim(min(0.0, lowest - 0.05), 1.02)
-    axes.set_ylabel("likeness (cosine)")
+    axes.set_ylabel("likeness")
 
 
 def _steps(axes: Any, adapter: Adapter) -> None:
     """Label the steps and mark the one that was kept."""
-    axes.axvline(adapter.best_step, color=_INK, linewidth=1.2, linestyle=":", label=f"kept: step {adapter.best_step}")
+    label = f"kept: step {adapter.best_step}" if adapter.best_step else "kept: step 0, untuned"
+    axes.axvline(adapter.best_step, color=_INK, linewidth=1.2, linestyle=":", label=label)
     last = max((point.step for point in adapter.curve), default=0)
     margin = 0.03 * last or 1.0
     axes.set_xlim(-margin, last + margin)

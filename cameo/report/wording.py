@@ -4,33 +4,50 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cameo.records import CONSISTENCY_ONLY, MATCHED
+from cameo.report.numbers import UNKNOWN, duration, likeness, size
+from cameo.report.parts import TUNED_LIMIT, tuned_size
 
 if TYPE_CHECKING:
-    from cameo.records import Adapter, Enrollment, Float32, TuningStep
+    from collections.abc import Iterable
+
+    from cameo.records import Adapter, Check, Enrollment, Float32, TuningStep
 
 # Keyed by the level an encoder promises; an unknown level is shown by its name alone.
 ASSURANCE = {
-    CONSISTENCY_ONLY: "The encoders can tell whether a recording shows one person from start to end, and whether a "
-    "result moved towards that person. They cannot tell who somebody is: do not use them as proof of identity.",
-    MATCHED: "The encoders were measured on telling people apart, so another recording can be compared with this "
-    "double. A match says that two recordings show one person; it does not say what that person is called.",
+    CONSISTENCY_ONLY: "The likeness scores tell whether a clip is one person and whether a result moved towards them, "
+    "not who somebody is.",
+    MATCHED: "The likeness scores were measured on telling people apart: they tell whether two recordings show one "
+    "person, not what that person is called.",
 }
+
+UNTUNED = (
+    "Tuning did not help, so nothing of it was kept (step 0): the double shows the person from reference frames "
+    "alone, as the generator did before tuning."
+)
+
+_URGENCY = ("fail", "warn")
 
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """Sum an enrolment up; `level` is "ok" or "warn", `notes` say what is weak and `advice` what would help."""
+    """Sum an enrolment up.
+
+    `level` is "ok" or "warn"; `name` is the file's and `state` ends the sentence it begins; `verdict` says whether
+    the double is good, `notes` what is weak, and `advice` what a new recording should do better.
+    """
 
     level: str
-    headline: str
-    sentence: str
+    name: str
+    state: str
+    verdict: str
     notes: tuple[str, ...]
-    advice: tuple[str, ...]
+    advice: tuple[Check, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,42 +59,71 @@ class KeyFigure:
     note: str
 
 
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Hold a line of consent and the points listed under it."""
+
+    text: str
+    points: tuple[str, ...]
+
+
 def conclude(enrollment: Enrollment) -> Conclusion:
-    """Say whether the double is ready, on what it rests, and what would make it better."""
+    """Say whether what was made is good, and what would make it better."""
     notes = _weaknesses(enrollment)
-    headline = "This double is sealed, but it is weak." if notes else "This double is ready."
-    level = "warn" if notes else "ok"
-    if enrollment.adapter.best_step == 0:
-        notes.append("Tuning did not help: the untuned references are used.")
-    advice = tuple(f"{c.title}: {c.advice}." for c in enrollment.quality.checks if c.level != "ok")
-    return Conclusion(level, headline, _evidence(enrollment), tuple(notes), advice)
+    advice = tuple(c for c in checks_by_urgency(enrollment.quality.checks) if c.level != "ok")
+    return Conclusion(
+        level="warn" if notes else "ok",
+        name=PurePath(enrollment.sealed.path).name,
+        state="is sealed, but weak" if notes else "is ready",
+        verdict=_verdict(bool(notes), len(advice), len(enrollment.quality.checks)),
+        notes=tuple(notes),
+        advice=advice,
+    )
 
 
 def key_figures(enrollment: Enrollment) -> list[KeyFigure]:
     """Pick the numbers a reader looks for first."""
-    reasons, checks, sealed = enrollment.quality.reasons, enrollment.quality.checks, enrollment.sealed
+    reasons, sealed = enrollment.quality.reasons, enrollment.sealed
     usable = reasons.count("")
-    good = sum(check.level == "ok" for check in checks)
-    kept, first = kept_step(enrollment.adapter), next(iter(enrollment.adapter.curve), None)
-    before = f", {first.likeness:.2f} before tuning" if first and not math.isnan(first.likeness) else ""
-    likeness = f"{kept.likeness:.2f}" if kept else "–"
-    other = f"{kept.impostor:.2f} to the nearest other person{before}" if kept else "not judged"
+    kept, first = kept_step(enrollment.adapter), untuned_step(enrollment.adapter)
+    made, other = (likeness(kept.likeness), likeness(kept.impostor)) if kept else (UNKNOWN, UNKNOWN)
+    before = f"{likeness(first.likeness)} before tuning, " if first and kept and kept.step > 0 else ""
+    # Not the clip's length: the voice may come from a recording of its own.
+    sound_s = len(enrollment.clip.sound) / enrollment.clip.rate_hz
+    tuned = f"adapter and identity are {size(tuned_size(sealed))} of at most {size(TUNED_LIMIT)}"
     return [
-        KeyFigure("Usable frames", f"{usable} of {len(reasons)}", f"{len(reasons) - usable} rejected"),
-        KeyFigure("Speech", duration(enrollment.speech.seconds), f"in {duration(enrollment.clip.used_s)} of recording"),
-        KeyFigure("Checks passed", f"{good} of {len(checks)}", "see the quality table"),
-        KeyFigure("One face", *_middle(used_likeness(enrollment), enrollment.face.encoder.threshold)),
-        KeyFigure("One voice", *_middle(enrollment.window_likeness, enrollment.voice.encoder.threshold)),
-        KeyFigure("Tuned likeness", likeness, other),
-        KeyFigure("File", size(sealed.size), f"{len(sealed.parts)} encrypted parts"),
-        KeyFigure("Time taken", duration(sum(enrollment.seconds.values())), f"{len(enrollment.seconds)} steps"),
+        KeyFigure("Usable frames", f"{usable} of {len(reasons)}", f"{len(reasons) - usable} left out, shown below"),
+        KeyFigure("Speech", duration(enrollment.speech.seconds), f"in {duration(sound_s)} of sound"),
+        KeyFigure("One face", *_typical(used_likeness(enrollment), enrollment.face.encoder.threshold)),
+        KeyFigure("One voice", *_typical(enrollment.window_likeness, enrollment.voice.encoder.threshold)),
+        KeyFigure("Generated likeness", made, f"{before}{other} to the nearest other person" if kept else "not judged"),
+        KeyFigure("File", size(sealed.size), tuned),
     ]
 
 
 def kept_step(adapter: Adapter) -> TuningStep | None:
     """Find the judgement of the step that was kept; None when it was not judged."""
-    judged = (step for step in adapter.curve if not (math.isnan(step.likeness) or math.isnan(step.impostor)))
-    return next((step for step in judged if step.step == adapter.best_step), None)
+    return _judged(adapter, adapter.best_step)
+
+
+def untuned_step(adapter: Adapter) -> TuningStep | None:
+    """Find the judgement from before tuning; None when there is none."""
+    return _judged(adapter, 0)
+
+
+def tuning_summary(adapter: Adapter) -> str:
+    """Say in a sentence which step was kept and what it gained."""
+    kept, first = kept_step(adapter), untuned_step(adapter)
+    if adapter.best_step == 0:
+        return UNTUNED
+    sentence = f"Step {adapter.best_step} was kept."
+    if kept and first:
+        change = kept.likeness - first.likeness
+        word = "rose" if change > 0 else "went"
+        sentence += f" The likeness {word} from {likeness(first.likeness)} to {likeness(kept.likeness)}."
+        if change <= 0:
+            sentence += " It was kept because the person is also known without reference frames."
+    return sentence
 
 
 def used_likeness(enrollment: Enrollment) -> Float32:
@@ -85,68 +131,69 @@ def used_likeness(enrollment: Enrollment) -> Float32:
     return enrollment.frame_likeness[enrollment.frames_used]
 
 
-def agreement(scores: Float32, threshold: float, what: str) -> str:
-    """Count in a sentence how many of the cosines `scores` reach `threshold`; `what` is plural."""
-    known = scores[~np.isnan(scores)]
+def agreement(scores: Float32, threshold: float, one: str, many: str) -> str:
+    """Count in a sentence how many of the cosines `scores` reach `threshold`; `one` and `many` name them."""
+    known = scores[np.isfinite(scores)]
     if not len(known):
-        return f"No {what} could be compared."
+        return f"No {one} could be compared."
+    if len(known) == 1:
+        return f"There is a single {one}, and nothing else to compare it with."
     reached = int((known >= threshold).sum())
-    return f"{reached} of {len(known)} {what} reach {threshold:.2f}; the median is {np.median(known):.2f}."
+    return f"{reached} of {len(known)} {many} reach {likeness(threshold)}; a typical one has {np.median(known):.2f}."
 
 
-def number(value: float) -> str:
-    """Print a measured value with three significant digits, large ones without decimals."""
-    if not math.isfinite(value):
-        return "–"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+def checks_by_urgency(checks: Iterable[Check]) -> list[Check]:
+    """Put failed checks first, then those that could be better, and leave the rest in order."""
+    return sorted(checks, key=lambda c: _URGENCY.index(c.level) if c.level in _URGENCY else len(_URGENCY))
 
 
-def size(count: int) -> str:
-    """Print a number of bytes with a decimal unit."""
-    value = float(count)
-    for unit in ("bytes", "kB", "MB"):
-        if value < 999.5:
-            return f"{value:.3g} {unit}"
-        value /= 1000
-    return f"{value:.3g} GB"
+def consent_paragraphs(lines: Iterable[str]) -> list[Paragraph]:
+    """Gather indented lines as points under the line before them."""
+    paragraphs: list[Paragraph] = []
+    for line in lines:
+        if line.startswith(" "):
+            last = paragraphs.pop() if paragraphs else Paragraph("", ())
+            paragraphs.append(Paragraph(last.text, (*last.points, line.strip().removeprefix("- "))))
+        else:
+            paragraphs.append(Paragraph(line, ()))
+    return paragraphs
 
 
-def duration(seconds: float) -> str:
-    """Print a time span in seconds, from a minute on in minutes and seconds."""
-    if seconds < 59.95:
-        return f"{seconds:.1f} s" if seconds >= 0.1 else f"{seconds:.2g} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s"
+def _judged(adapter: Adapter, step: int) -> TuningStep | None:
+    found = (point for point in adapter.curve if point.step == step and math.isfinite(point.likeness))
+    return next(found, None)
 
 
-def _evidence(enrollment: Enrollment) -> str:
-    reasons, kept = enrollment.quality.reasons, kept_step(enrollment.adapter)
-    kind = "untuned" if enrollment.adapter.best_step == 0 else "tuned"
-    parts = f"{reasons.count('')} of {len(reasons)} frames usable, {duration(enrollment.speech.seconds)} of speech"
-    if kept is None:
-        return f"{parts}; the likeness was not judged."
-    return f"{parts}, {kind} likeness {kept.likeness:.2f} against {kept.impostor:.2f} for the nearest other person."
+def _verdict(weak: bool, better: int, checks: int) -> str:
+    if weak:
+        return "It can be used, but not everything is as it should be:"
+    if better:
+        return f"It is good. In {better} of {checks} checks the recording could be better still; see below how."
+    return f"It is good: the recording passed all {checks} checks." if checks else "It is good."
 
 
 def _weaknesses(enrollment: Enrollment) -> list[str]:
-    notes = [f"Failed: {check.title.lower()}." for check in enrollment.quality.failed]
+    notes = [f"The recording fails a check: {check.title.lower()}." for check in enrollment.quality.failed]
     kept = kept_step(enrollment.adapter)
     if kept and kept.likeness <= kept.impostor:
         notes.append("What the generator shows looks no more like this person than like somebody else.")
     if _disagree(used_likeness(enrollment), enrollment.face.encoder.threshold):
-        notes.append("Most frames do not look like the face template: there may be more than one person in them.")
+        notes.append("Most frames do not look like one face: there may be more than one person in them.")
     if _disagree(enrollment.window_likeness, enrollment.voice.encoder.threshold):
-        notes.append("Most of the speech does not sound like the voice template: there may be more than one speaker.")
+        notes.append("Most of the speech does not sound like one voice: there may be more than one speaker.")
+    if tuned_size(enrollment.sealed) > TUNED_LIMIT:
+        notes.append(f"Adapter and identity are larger than {size(TUNED_LIMIT)} together.")
     return notes
 
 
 def _disagree(scores: Float32, threshold: float) -> bool:
-    known = scores[~np.isnan(scores)]
+    known = scores[np.isfinite(scores)]
     return bool(len(known)) and float(np.median(known)) < threshold
 
 
-def _middle(scores: Float32, threshold: float) -> tuple[str, str]:
-    known = scores[~np.isnan(scores)]
+def _typical(scores: Float32, threshold: float) -> tuple[str, str]:
+    known = scores[np.isfinite(scores)]
     if not len(known):
-        return "–", "not compared"
-    return f"{np.median(known):.2f}", f"median likeness to the template; one person from {threshold:.2f}"
+        return UNKNOWN, "not compared"
+    note = f"typical likeness within the recording; one person from {likeness(threshold)}"
+    return likeness(float(np.median(known))), note

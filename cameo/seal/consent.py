@@ -212,6 +212,18 @@ def resolve_terms(terms: ConsentTerms, generators: Iterable[str], today: datetim
     return msgspec.structs.replace(terms, purposes=purposes)
 
 
+def permits(terms: ConsentTerms, generator: str, day: datetime.date) -> bool:
+    """Say whether some purpose lets the owner make videos of the face with a generator on a day."""
+    return any(
+        generator in purpose.generators
+        and "generate" in purpose.actions
+        and "video" in purpose.outputs
+        and "face" in purpose.modalities
+        and (purpose.valid_from or day) <= day <= (purpose.valid_until or day)
+        for purpose in terms.purposes
+    )
+
+
 def describe(terms: ConsentTerms) -> list[str]:
     """Say in plain words what the terms allow, a line each; the lines a person is shown before agreeing."""
     lines = [_describe_purpose(purpose) for purpose in terms.purposes]

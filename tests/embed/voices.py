@@ -21,8 +21,8 @@ def speak(speaker: int, sentence: int, seconds: float = 6.0) -> Float32:
     who, what = np.random.default_rng(speaker), np.random.default_rng(1000 + 100 * speaker + sentence)
     pitch_hz, tract, breath = who.uniform(90, 240), who.uniform(0.82, 1.2), who.uniform(0.01, 0.05)
     shift = who.uniform(0.9, 1.1, 3)
-    parts = []
-    while sum(map(len, parts)) < seconds * RATE_HZ:
+    parts: list[np.ndarray] = []
+    while sum(len(part) for part in parts) < seconds * RATE_HZ:
         n = int(what.uniform(0.12, 0.3) * RATE_HZ)
         bend = 1 + 0.12 * np.sin(np.linspace(0, np.pi * what.uniform(0.5, 2), n) + what.uniform(0, 6))
         phase = np.cumsum(pitch_hz * bend / RATE_HZ)

@@ -118,7 +118,12 @@ def build_enrollment(person: RenderedPerson) -> Enrollment:
             bundle_id="0f" * 16,
             owner="7b" * 32,
             assurance=CONSISTENCY_ONLY,
-            parts={"adapter.reference.face": 401_231, "identity.reference.face": 180_244, "template.face": 14_302},
+            parts={
+                "adapter.reference.face": 401_231,
+                "identity.reference.face": 180_244,
+                "template.face": 14_302,
+                "template.voice": 1_652,
+            },
         ),
         consent=("I am 18 or older.", "It may be used:", "  - only the owner: clips of themselves, until 2027-11-25"),
         seconds={"read": 1.1, "track": 2.9, "tune": 56.4, "seal": 0.04},

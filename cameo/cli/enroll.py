@@ -1,0 +1,124 @@
+"""The verb that makes a double."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cameo.cli import terminal
+from cameo.cli.arguments import VerbParser
+from cameo.errors import CaptureRejected, OutputError
+from cameo.records import CONSISTENCY_ONLY, QualityReport
+from cameo.seal.consent import DEFAULT_TERMS, load_terms, resolve_terms, text_shown
+
+if TYPE_CHECKING:
+    import argparse
+
+    from cameo.records import Check, Enrollment
+
+
+def enroll(words: Sequence[str]) -> None:
+    """Run `cameo enroll`."""
+    options = _read(words)
+    out: Path = options.out
+    if out.exists():
+        raise OutputError(f"{out} exists already", "choose another name, or move the old double away")
+    terms = load_terms(options.consent) if options.consent else DEFAULT_TERMS
+    terms = resolve_terms(terms, [options.generator], datetime.date.today())
+    for line in text_shown(terms):
+        terminal.say(line)
+    terminal.confirm("Do you agree?", options.yes)
+    keys = terminal.load_keys(options.key)
+    # Only now: this loads everything that looks, listens and learns.
+    from cameo.enrollment import EnrollOptions
+    from cameo.enrollment import enroll as run
+
+    chosen = EnrollOptions(
+        generator=options.generator,
+        face_model=options.face_model,
+        voice_model=options.voice_model,
+        terms=terms,
+        method="flag" if options.yes else "interactive",
+        report=options.report,
+    )
+    try:
+        with terminal.progress() as progress:
+            made = run(options.clip, keys=keys, out=out, voice=options.voice, options=chosen, progress=progress)
+    except CaptureRejected as error:
+        if isinstance(error.report, QualityReport):
+            for check in error.report.failed:
+                terminal.say(_line(check))
+        raise
+    terminal.result(_value(made, options.report), options.json, _lines(made, options.report))
+
+
+def _read(words: Sequence[str]) -> argparse.Namespace:
+    parser = VerbParser(
+        "enroll",
+        "Turn a selfie video into a sealed double. CLIP: one person talking, 10 to 30 s, face in the picture.\n\n"
+        "An interrupted run goes on where it stopped when it is started again with the same words.",
+    )
+    parser.add_argument("clip", type=Path, metavar="CLIP", help="the video: MP4, MOV, WebM, …")
+    parser.add_argument("--key", type=Path, required=True, metavar="KEY", help="the owner's .key file")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .cameo file to write")
+    parser.add_argument("--voice", type=Path, metavar="SOUND", help="a recording of the voice, if not in the clip")
+    parser.add_argument("--consent", type=Path, metavar="TOML", help="what you allow (default: your own clips only)")
+    parser.add_argument("--report", type=Path, metavar="HTML", help="write a page that shows what was made")
+    parser.add_argument("--generator", default="reference", metavar="NAME", help="tune for it (default: reference)")
+    parser.add_argument(
+        "--face-model", default="embedded", metavar="MODEL", help="embedded (default), or insightface:FOLDER"
+    )
+    parser.add_argument("--voice-model", default="embedded", metavar="MODEL", help="embedded (default)")
+    parser.add_argument("--yes", action="store_true", help="you have read the consent text and agree")
+    parser.add_json()
+    return parser.parse_args(words)
+
+
+def _value(made: Enrollment, report: Path | None) -> dict[str, object]:
+    before, after = _likeness(made)
+    return {
+        "file": made.sealed.path,
+        "sha256": made.sealed.sha256,
+        "size": made.sealed.size,
+        "bundle_id": made.sealed.bundle_id,
+        "owner": made.sealed.owner,
+        "assurance": made.sealed.assurance,
+        "report": str(report) if report else None,
+        "clip_seconds": made.clip.used_s,
+        "speech_seconds": made.speech.seconds,
+        "frames_used": int(made.frames_used.sum()),
+        "likeness_before": before,
+        "likeness_after": after,
+        "tuning_step": made.adapter.best_step,
+        "checks": {c.name: {"value": c.value, "level": c.level} for c in made.quality.checks},
+        "parts": dict(made.sealed.parts),
+        "seconds": dict(made.seconds),
+    }
+
+
+def _lines(made: Enrollment, report: Path | None) -> list[str]:
+    before, after = _likeness(made)
+    meaning = "tells one person from a mixture, not who it is" if made.sealed.assurance == CONSISTENCY_ONLY else ""
+    rows = [
+        ("double", f"{made.sealed.path}  {made.sealed.size / 1e6:.1f} MB, opens with your key only"),
+        ("likeness", f"{before:.2f} before tuning, {after:.2f} after  (1 is the same face)"),
+        ("assurance", f"{made.sealed.assurance}{': ' * bool(meaning)}{meaning}"),
+        ("took", f"{sum(made.seconds.values()):.0f} s"),
+    ]
+    if report:
+        rows.append(("report", f"{report}  shows you: keep it as safe as the video"))
+    rows += [("could be better", _line(check)) for check in made.quality.checks if check.level == "warn"]
+    return terminal.table(rows)
+
+
+def _likeness(made: Enrollment) -> tuple[float, float]:
+    """The judge's likeness of step 0 and of the step that was kept."""
+    by_step = {step.step: step.likeness for step in made.adapter.curve}
+    return by_step[0], by_step[made.adapter.best_step]
+
+
+def _line(check: Check) -> str:
+    value = f"{check.value:.3g} {check.unit}".strip()
+    return f"{check.title}: {value}, {check.limit}. {check.advice}"

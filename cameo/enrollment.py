@@ -1,0 +1,222 @@
+"""WORKFLOW: enrol a person. Recording in, sealed double out; every stage hands a record to the next."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from cameo import __version__
+from cameo.adapt.others import rendered_people
+from cameo.adapt.recipe import Recipe
+from cameo.adapt.train import tune
+from cameo.capture.clip import read_clip
+from cameo.capture.quality import assess, require_good
+from cameo.capture.speech import find_speech
+from cameo.embed.face import load_face_encoder
+from cameo.embed.person import pool_face, pool_voice
+from cameo.embed.template import pack_template
+from cameo.embed.voice import load_voice_encoder
+from cameo.errors import OutputError
+from cameo.faces.track import track_faces
+from cameo.files import require_writable
+from cameo.generators.shelf import load_generator
+from cameo.records import Enrollment, SealedFile
+from cameo.registry.store import Double, Registry
+from cameo.report import write_report
+from cameo.seal.bundle import Bundle, Part, seal_bundle
+from cameo.seal.checkpoint import SealedCheckpoint
+from cameo.seal.consent import DEFAULT_TERMS, ConsentTerms, Method, agree, resolve_terms
+
+if TYPE_CHECKING:
+    from cameo.crypto.keys import OwnerKeys
+    from cameo.records import Adapter, Template
+    from cameo.seal.bundle import VerifiedBundle
+    from cameo.seal.consent import Agreement
+
+Progress = Callable[[str, float], None]
+StrPath = str | os.PathLike[str]
+_LIBRARIES = ("torch", "diffusers", "peft", "opencv-python", "onnxruntime", "silero-vad", "cryptography", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollOptions:
+    """Choose what an enrolment is made with.
+
+    Attributes:
+        generator: which generator to tune for.
+        face_model, voice_model: the encoders: "embedded", or "insightface:FOLDER" for the face.
+        terms: what the person allows.
+        method: how they agreed: "interactive", "flag", or "api" when the calling program asked them.
+        recipe: settings of the tuning.
+        report: where to write the report, if anywhere.
+    """
+
+    generator: str = "reference"
+    face_model: str = "embedded"
+    voice_model: str = "embedded"
+    terms: ConsentTerms = DEFAULT_TERMS
+    method: Method = "api"
+    recipe: Recipe = field(default_factory=Recipe)
+    report: StrPath | None = None
+
+
+def enroll(
+    clip: StrPath,
+    *,
+    keys: OwnerKeys,
+    out: StrPath,
+    voice: StrPath | None = None,
+    options: EnrollOptions | None = None,
+    progress: Progress | None = None,
+) -> Enrollment:
+    """Turn a recording into a sealed double.
+
+    Whoever calls this answers for the person's consent to `options.terms`, which is sealed with the double. A run that
+    is broken off while tuning goes on where it stopped when it is started again with the same recording and options.
+
+    Args:
+        clip: a video of one person talking, 5 to 30 s (the rest is not read).
+        keys: the owner's; afterwards they alone open the double.
+        out: the `.cameo` file to write; it must not exist.
+        voice: a recording of the voice, if it is not in the clip.
+        options: encoders, generator, consent, report.
+        progress: called with a label and 0..1.
+
+    Raises:
+        UsageError: a file or name does not exist, or `terms` leave nothing allowed.
+        ClipError: the recording cannot be read.
+        CaptureRejected: it is not good enough; `report` of the error says which checks failed.
+        OutputError: something cannot be written, or `out` exists.
+        MissingWeights: an encoder's weights are not on this machine.
+    """
+    options = options or EnrollOptions()
+    steps = _Steps(progress)
+    # 0. Nothing slow begins that could not end.
+    _require_free(out, options.report)
+    registry = Registry()
+    generator = load_generator(options.generator)
+    agreement = agree(resolve_terms(options.terms, [generator.id], datetime.date.today()), options.method)
+    face_encoder, voice_encoder = load_face_encoder(options.face_model), load_voice_encoder(options.voice_model)
+    # 1. Capture, and refuse what is not good enough.
+    with steps("reading the recording"):
+        recording = read_clip(clip, voice, progress=steps.within)
+    with steps("finding the face"):
+        track = track_faces(recording.frames, steps.within)
+    with steps("checking the quality"):
+        speech = find_speech(recording.sound)
+        quality = assess(recording, track, speech)
+        require_good(quality)
+    # 2. Embed.
+    with steps("embedding face and voice"):
+        face, frame_likeness, frames_used = pool_face(face_encoder, recording, track, quality)
+        voice_template, window_likeness = pool_voice(voice_encoder, speech)
+    # 3. Adapt.
+    with steps("tuning"):
+        usable = torch.from_numpy(np.array([not reason for reason in quality.reasons]))
+        footage = generator.footage(recording, track, usable)
+        store = SealedCheckpoint(keys, recording.source.sha256, *_settings_of(options, generator.base_digest))
+        adapter = tune(generator, footage, face_encoder.embed, rendered_people(), options.recipe, store, progress)
+    # 4. Seal, and read back what was written.
+    with steps("sealing"):
+        sealed = _seal(out, keys, agreement, (face, voice_template), adapter)
+    # 5. Remember and report.
+    _register(registry, sealed)
+    enrollment = Enrollment(
+        recording, track, speech, quality, face, voice_template, frame_likeness, frames_used, window_likeness,
+        adapter, _described(sealed), agreement.act.text, steps.seconds, _versions(),
+    )  # fmt: skip
+    if options.report is not None:
+        write_report(options.report, enrollment)
+    return enrollment
+
+
+class _Steps:
+    """Time the steps and report where they are."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self.seconds: dict[str, float] = {}
+        self._progress = progress
+        self._name = ""
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        self._name = name
+        self.within("", 0.0)
+        start = time.monotonic()
+        yield
+        self.seconds[name] = time.monotonic() - start
+        self.within("", 1.0)
+
+    def within(self, _label: str, fraction: float) -> None:
+        """Report how far the present step is."""
+        if self._progress:
+            self._progress(self._name, fraction)
+
+
+def _require_free(out: StrPath, report: StrPath | None) -> None:
+    if os.path.lexists(out):
+        raise OutputError(f"{out} exists already", "choose another name, or move the old double away")
+    for path in (out, report):
+        if path is not None:
+            require_writable(path)
+
+
+def _settings_of(options: EnrollOptions, base_digest: str) -> tuple[str, ...]:
+    """What two runs must share so that one can go on with the other's tuning."""
+    return (__version__, options.generator, base_digest, options.face_model, repr(options.recipe))
+
+
+def _seal(
+    out: StrPath, keys: OwnerKeys, agreement: Agreement, templates: tuple[Template, Template], adapter: Adapter
+) -> VerifiedBundle:
+    parts = [Part(f"template.{t.encoder.modality}", t.encoder.modality, pack_template(t)) for t in templates]
+    parts += [
+        Part(name, "face", data, adapter.generator, adapter.base_digest) for name, data in sorted(adapter.parts.items())
+    ]
+    kept = next(step for step in reversed(adapter.curve) if step.step == adapter.best_step)
+    about: dict[str, str | int | float | bool] = {
+        "cameo": __version__,
+        "tuning_step": adapter.best_step,
+        "likeness": round(kept.likeness, 4),
+    }
+    seal_bundle(out, keys, agreement, parts, [t.encoder for t in templates], about)
+    return Bundle.open(out).verify(keys.public)
+
+
+def _register(registry: Registry, sealed: VerifiedBundle) -> None:
+    manifest = sealed.manifest
+    encoders = tuple(encoder.id for encoder in manifest.encoders)
+    path = Path(sealed.path).resolve()
+    registry.register(
+        Double(
+            manifest.bundle_id, manifest.owner, path, sealed.sha256, manifest.created, encoders, manifest.assurance
+        )
+    )  # fmt: skip
+    registry.close()
+
+
+def _described(sealed: VerifiedBundle) -> SealedFile:
+    manifest = sealed.manifest
+    return SealedFile(
+        path=str(sealed.path),
+        sha256=sealed.sha256,
+        size=sealed.size,
+        bundle_id=manifest.bundle_id,
+        owner=manifest.owner,
+        assurance=manifest.assurance,
+        parts={part.name: part.size for part in manifest.parts},
+    )
+
+
+def _versions() -> dict[str, str]:
+    return {"cameo": __version__, **{name: version(name) for name in _LIBRARIES}}

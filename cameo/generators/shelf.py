@@ -1,0 +1,28 @@
+"""The generators there are, by name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from cameo.errors import UsageError
+
+if TYPE_CHECKING:
+    from cameo.generators.base import Generator
+
+# Name -> "module:function" that loads it; only the one asked for is imported.
+_SHELF = {"reference": "cameo.generators.reference:load_reference"}
+
+
+def load_generator(name: str) -> Generator:
+    """Load a generator by its name.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    place = _SHELF.get(name)
+    if place is None:
+        raise UsageError(f"there is no generator {name!r}", f"the generators are: {', '.join(_SHELF)}")
+    module, function = place.split(":")
+    generator: Generator = getattr(import_module(module), function)()
+    return generator
