@@ -47,15 +47,20 @@ class Surface:
 class Head:
     """Place one head per clip and frame and answer where its features are."""
 
-    def __init__(self, traits: Traits, motion: Motion, size: int) -> None:
+    def __init__(self, traits: Traits, motion: Motion, size: int, view: float = VIEW, aspect: float = 1.0) -> None:
         def wide(track: Tensor) -> Tensor:
             return track[:, :, None, None]
 
         self.traits, self.motion, self.size = traits, motion, size
         self.wide = wide
         device = motion.yaw.device
-        axis = (torch.arange(size, device=device) + 0.5) / size * 2 - 1
-        self.ys, self.xs = axis.view(1, 1, -1, 1) * VIEW, axis.view(1, 1, 1, -1) * VIEW
+        self.view, self.aspect = view, aspect
+
+        def axis(pixels: int) -> Tensor:
+            return (torch.arange(pixels, device=device) + 0.5) / pixels * 2 - 1
+
+        self.ys = axis(size).view(1, 1, -1, 1) * view
+        self.xs = axis(round(size * aspect)).view(1, 1, 1, -1) * (view * aspect)
         self.scale = wide(motion.scale) * HEAD_SCALE
         self.cx, self.cy = wide(motion.dx), wide(motion.dy)
         self.cos_roll, self.sin_roll = torch.cos(wide(motion.roll)), torch.sin(wide(motion.roll))
@@ -64,7 +69,7 @@ class Head:
         x, y = (self.xs - self.cx) / self.scale, (self.ys - self.cy - CENTRE_Y) / self.scale
         self.x = self.cos_roll * x + self.sin_roll * y
         self.y = -self.sin_roll * x + self.cos_roll * y
-        self.pixel = VIEW / (size / 2) / HEAD_SCALE
+        self.pixel = view / (size / 2) / HEAD_SCALE
         self.mouth = wide(motion.mouth)
         self.drop = JAW_DROP * self.mouth
         t = traits
@@ -132,7 +137,8 @@ class Head:
         px = self.scale * (self.cos_roll * x - self.sin_roll * y) + self.cx
         py = self.scale * (self.sin_roll * x + self.cos_roll * y) + self.cy + CENTRE_Y
         shape = self.motion.yaw.shape
-        return torch.stack([px.expand(*shape, 1, 1)[..., 0, 0], py.expand(*shape, 1, 1)[..., 0, 0]], -1) / VIEW
+        half = torch.tensor([self.view * self.aspect, self.view], device=px.device)
+        return torch.stack([px.expand(*shape, 1, 1)[..., 0, 0], py.expand(*shape, 1, 1)[..., 0, 0]], -1) / half
 
     def mouth_shape(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Half width, centre height, upper and lower inner lip offsets `[B, T, 1, 1]` of the mouth."""

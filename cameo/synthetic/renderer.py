@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cameo.synthetic import features
-from cameo.synthetic.head import HEAD_SCALE, Head, Surface, ridge, soft
+from cameo.synthetic.head import HEAD_SCALE, VIEW, Head, Surface, ridge, soft
 from cameo.synthetic.light import Dice, Light, camera, over, paint_background, vignette
 from cameo.synthetic.motion import Motion, sample_motion
 from cameo.synthetic.traits import Traits
@@ -39,9 +39,25 @@ def render(identities: Tensor, segments: int, frames: int, size: int, generator:
     return draw(identities, motion, size, generator)
 
 
-def draw(identities: Tensor, motion: Motion, size: int, generator: torch.Generator) -> Rendered:
-    """Draw given motion tracks in a scene taken from `generator`."""
-    head, dice = Head(Traits(identities), motion, size), Dice(len(identities), generator)
+def draw(
+    identities: Tensor,
+    motion: Motion,
+    size: int,
+    generator: torch.Generator,
+    view: float = VIEW,
+    aspect: float = 1.0,
+) -> Rendered:
+    """Draw given motion tracks in a scene taken from `generator`.
+
+    Args:
+        identities: `[B, IDENTITY_DIM]`.
+        motion: how they move; offsets and sizes are those of the scene, whatever the view.
+        size: height of the picture in pixels.
+        generator: decides the scene.
+        view: half height of the picture in scene units; more of it shows more of the shoulders and the room.
+        aspect: width of the picture over its height.
+    """
+    head, dice = Head(Traits(identities), motion, size, view, aspect), Dice(len(identities), generator)
     light = Light.draw(dice)
     surface = head.with_parallax(head.surface())
     front = soft(surface.w - 0.05, 0.08)
@@ -50,8 +66,9 @@ def draw(identities: Tensor, motion: Motion, size: int, generator: torch.Generat
     picture = _behind(head, light, picture, dice)
     picture = over(picture, face, surface.mask)
     picture = _hair_cap(head, light, picture)
-    picture = picture * vignette(head.xs, head.ys, dice.uniform(0, 0.4))[..., None]
-    frames = camera(picture, dice).expand(*motion.yaw.shape, size, size, 3)
+    lens = VIEW / view
+    picture = picture * vignette(head.xs * lens, head.ys * lens, dice.uniform(0, 0.4))[..., None]
+    frames = camera(picture, dice).expand(*motion.yaw.shape, size, round(size * aspect), 3)
     return Rendered(frames, head.landmarks(), 1 - motion.blink)
 
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from cameo.errors import OutputError
 from cameo.files import atomic_path
 from cameo.media import write_mp4
 from cameo.synthetic.motion import Motion
 from cameo.synthetic.renderer import draw
-from cameo.synthetic.traits import sample_identities
+from cameo.synthetic.traits import TRAITS, sample_identities
 from cameo.synthetic.voice import speak
 
 if TYPE_CHECKING:
@@ -24,11 +25,25 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, float], None]
 
-DEFAULT_SEED, DEFAULT_S = 0, 10.0
-FPS, SIZE = 25.0, 384
+FPS, SIZE = 25.0, 480  # SIZE is the height in pixels
+_ASPECT, _VIEW = 3 / 4, 1.1  # upright, and wide enough for the shoulders
 _BATCH = 5  # frames drawn at once: bounds memory, and more of them are no faster
-_SCENES, _SCENE_SIZE, _LIT = 12, 64, 0.5  # tried, how small, and the luminance of the face that is looked for
-_DISTANCE = 0.78  # scale of the head: shoulders and some room are seen
+_SCENES, _SCENE_SIZE = 16, 64  # tried, and how high
+_LIT, _WARM = 0.5, 0.12  # luminance of a well lit face, and how far its red must be above its blue
+# Parts of the traits' ranges, -1..1, that suit the detector: it looks for eyes in the shade of brows, and the
+# renderer's lie bare. Source: measured on seeds 0 to 23, found in 99 % of frames; without, in 65 % of eight of them.
+_CLEAR = {
+    "melanin": (-1.0, 0.3),
+    "redness": (0.0, 1.0),
+    "gloss": (-1.0, 0.0),
+    "socket_depth": (0.0, 1.0),
+    "eye_aspect": (-1.0, 0.0),
+    "lashes": (0.0, 1.0),
+    "brow_y": (-1.0, 0.0),
+    "brow_thickness": (0.0, 1.0),
+    "brow_strength": (0.8, 1.0),
+}
+_ACTING, _SCENE = 1, 2  # what a seed is used for besides face and voice
 
 
 @dataclass(frozen=True)
@@ -41,7 +56,7 @@ class Selfie:
 
 
 def write_selfie(
-    path: str | os.PathLike[str], seed: int = DEFAULT_SEED, seconds: float = DEFAULT_S, progress: Progress | None = None
+    path: str | os.PathLike[str], seed: int = 0, seconds: float = 10.0, progress: Progress | None = None
 ) -> Selfie:
     """Render the person of `seed` and write them as MP4, in one step.
 
@@ -53,7 +68,12 @@ def write_selfie(
         selfie = render_selfie(seed, seconds, progress=progress)
         if progress:
             progress("writing the clip", 0.0)
-        write_mp4(temporary, selfie.frames, selfie.fps, selfie.sound)
+        try:
+            write_mp4(temporary, selfie.frames, selfie.fps, selfie.sound)
+        except OutputError as error:
+            raise OutputError(error.message.replace(str(temporary), str(path)), error.hint) from error
+        if progress:
+            progress("writing the clip", 1.0)
     return selfie
 
 
@@ -63,43 +83,58 @@ def render_selfie(
     """Let the person of `seed` talk into the camera; the same arguments give the same recording.
 
     Args:
-        seed: who it is: face, voice, scene, and what is said and done.
+        seed: who it is: face, voice, scene, and what is said and done; 0 or more.
         seconds: length of the recording.
-        size: width and height in pixels.
+        size: height in pixels; the width is three quarters of it.
         fps: pictures per second.
         progress: is told how far the rendering is.
     """
-    who = sample_identities(1, torch.Generator().manual_seed(seed))
-    spoken = speak(seed, seconds, fps)
-    motion = _act(spoken.opening, fps, np.random.default_rng(seed))
+    who, spoken = draw_person(seed), speak(seed, seconds, fps)
+    motion = _act(spoken.opening, fps, np.random.default_rng((seed, _ACTING)))
     scene = _light_scene(who, seed)
-    frames = np.empty((len(spoken.opening), size, size, 3), np.uint8)
+    frames = np.empty((len(spoken.opening), size, round(size * _ASPECT), 3), np.uint8)
     for start in range(0, len(frames), _BATCH):
         batch = slice(start, start + _BATCH)
-        frames[batch] = _take(who, motion, batch, size, scene)
+        frames[batch] = _film(who, motion, batch, size, scene)
         if progress:
             progress("rendering a person", min(1.0, (start + _BATCH) / len(frames)))
     return Selfie(frames, spoken.sound, fps)
 
 
-def _take(who: Tensor, motion: Motion, frames: slice, size: int, scene: int) -> UInt8:
+def draw_person(seed: int) -> Tensor:
+    """Draw an identity `[1, IDENTITY_DIM]` whose colours go together: less light skin has darker hair and irises."""
+    who = sample_identities(1, torch.Generator().manual_seed(seed))
+    at = {name: index for index, name in enumerate(TRAITS)}
+    fair = (1 - who[:, at["melanin"]]) / 2
+    for name in ("hair_light", "iris_light", "iris_blue"):
+        who[:, at[name]] = (who[:, at[name]] + 1) * fair - 1
+    for name, (low, high) in _CLEAR.items():
+        who[:, at[name]] = low + (who[:, at[name]] + 1) / 2 * (high - low)
+    return who
+
+
+def _film(who: Tensor, motion: Motion, frames: slice, size: int, scene: int) -> UInt8:
     """Draw some frames; every call with one `scene` finds the same light, room and clothes."""
     part = Motion(*(getattr(motion, field.name)[:, frames] for field in fields(motion)))
     with torch.inference_mode():
-        drawn = draw(who, part, size, torch.Generator().manual_seed(scene))
+        drawn = draw(who, part, size, torch.Generator().manual_seed(scene), _VIEW, _ASPECT)
     return np.asarray((drawn.frames[0] * 255).round().byte().numpy())
 
 
 def _light_scene(who: Tensor, seed: int) -> int:
-    """Find a scene with good light on the face, as people do before they record themselves.
+    """Find a scene with good light on the face, as people do before they record themselves."""
+    still = _act(np.zeros(1, np.float32), FPS, np.random.default_rng((seed, _ACTING)))
+    scenes = np.random.default_rng((seed, _SCENE)).integers(2**62, size=_SCENES).tolist()
+    rows, columns = slice(_SCENE_SIZE // 3, _SCENE_SIZE // 2), slice(_SCENE_SIZE // 4, _SCENE_SIZE // 2)
 
-    Of some scenes, the one whose mean luminance on the face is nearest to 0.5, white parts counting against it.
-    """
-    still = _act(np.zeros(1, np.float32), FPS, np.random.default_rng(seed))
-    scenes = [seed * _SCENES + index for index in range(_SCENES)]
-    middle = slice(_SCENE_SIZE // 3, 2 * _SCENE_SIZE // 3)
-    faces = [_take(who, still, slice(0, 1), _SCENE_SIZE, scene)[0, middle, middle] / 255 for scene in scenes]
-    return min(zip(faces, scenes, strict=True), key=lambda tried: abs(tried[0].mean() - _LIT) + (tried[0] > 0.9).mean())[1]
+    def fault(scene: int) -> float:
+        """How far the face is from a luminance of 0.5, what is white in it, and what its colour lacks in warmth."""
+        face = _film(who, still, slice(0, 1), _SCENE_SIZE, scene)[0, rows, columns] / 255
+        red, green, blue = face.mean((0, 1))
+        cold = max(0.0, _WARM - (red - blue)) + max(0.0, green - red)
+        return float(abs(face.mean() - _LIT) + (face > 0.9).mean() + cold)
+
+    return int(min(scenes, key=fault))
 
 
 def _act(opening: Float32, fps: float, random: np.random.Generator) -> Motion:
@@ -118,7 +153,6 @@ def _act(opening: Float32, fps: float, random: np.random.Generator) -> Motion:
         return np.asarray(size * np.sin(2 * np.pi * speeds * times_s + phases).mean(0))
 
     yaw = _turns(times_s, random) + sway(0.08)
-    still = np.zeros_like(times_s)
     tracks = {
         "yaw": yaw,
         "pitch": sway(0.12),
@@ -129,9 +163,9 @@ def _act(opening: Float32, fps: float, random: np.random.Generator) -> Motion:
         "brow": 0.1 + sway(0.5, 0.5),
         "blink": _blinks(times_s, random),
         "dx": -0.1 * yaw + sway(0.04),
-        "dy": 0.05 + sway(0.03),
-        "scale": _DISTANCE * np.exp(sway(0.03)),
-        "gaze": (2.5 * yaw).clip(-0.9, 0.9) + still,
+        "dy": 0.08 + sway(0.03),
+        "scale": np.exp(sway(0.03)),
+        "gaze": (2.5 * yaw).clip(-0.9, 0.9),
     }
     return Motion(**{name: torch.tensor(track, dtype=torch.float32)[None] for name, track in tracks.items()})
 

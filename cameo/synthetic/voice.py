@@ -23,6 +23,7 @@ _STEP = 80  # samples between changes of the parameters
 _STEP_S = _STEP / RATE_HZ
 _HIGHER_HZ, _WIDTHS_HZ = (3500, 4500, 5500), (60, 90, 150, 250, 400, 700)
 _NEUTRAL_HZ = (500, 1500, 2500)  # a tube of 17.5 cm
+_SYLLABLE_S, _SHORTEST_S = 0.26, 0.8  # of a syllable, about, and of a phrase
 _PEAK, _ROOM = 0.6, 4e-4  # of the sound, and of the noise in the room it is recorded in
 
 
@@ -184,24 +185,23 @@ def _talk(speaker: Speaker, seconds: float, random: np.random.Generator) -> list
     """Line up phrases and pauses for `seconds`; the last phrase ends in time."""
     rest = Phone(_NEUTRAL_HZ, 0.2, 0.0)
     phones, left_s = [rest], seconds - 2 * rest.seconds
-    while left_s > 0.5:
-        phrase = _phrase(speaker, random)
+    while left_s > _SHORTEST_S:
+        phrase = _phrase(speaker, min(int(random.integers(7, 14)), int(left_s / _SYLLABLE_S)), random)
         length_s = sum(phone.seconds for phone in phrase)
-        if length_s > left_s:
+        if length_s > left_s:  # said a little faster
             phrase = [phone._replace(seconds=phone.seconds * left_s / length_s) for phone in phrase]
-        pause = rest._replace(seconds=random.uniform(0.15, 0.35))
+        pause = rest._replace(seconds=random.uniform(0.2, 0.45))
         phones += [*phrase, pause]
         left_s -= length_s + pause.seconds
-    return [*phones, rest._replace(seconds=1.0)]
+    return [*phones, rest._replace(seconds=seconds)]
 
 
-def _phrase(speaker: Speaker, random: np.random.Generator) -> list[Phone]:
+def _phrase(speaker: Speaker, count: int, random: np.random.Generator) -> list[Phone]:
     """Some syllables on one breath: the pitch falls, stressed syllables rise from it, the last one is drawn out.
 
     Source: J. 't Hart, R. Collier and A. Cohen, "A perceptual study of intonation", 1990, for declination; D. H. Klatt,
     "Linguistic uses of segmental duration in English", 1976, for the lengthening.
     """
-    count = int(random.integers(7, 14))
     phones: list[Phone] = []
     for index in range(count):
         stressed, last = random.uniform() < 0.4, index == count - 1
@@ -234,7 +234,7 @@ def _sound(speaker: Speaker, tracks: Float64, random: np.random.Generator) -> Fl
     loud = voicing > 0.5
     level = np.sqrt(np.mean(throat[loud] ** 2)) if loud.any() else 1.0
     sound = throat / level + 4 * hiss
-    sound = _PEAK * sound / np.abs(sound).max() + _ROOM * random.standard_normal(len(sound))
+    sound = _PEAK * sound / max(np.abs(sound).max(), 1e-9) + _ROOM * random.standard_normal(len(sound))
     return sound.clip(-1, 1).astype(np.float32)
 
 
