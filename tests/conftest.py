@@ -11,10 +11,14 @@ import pytest
 from cameo.records import Clip, ClipSource
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cameo.adapt.recipe import Recipe
+    from cameo.crypto.keys import OwnerKeys
     from cameo.generators.base import Footage
     from cameo.generators.reference import ReferenceGenerator
     from cameo.generators.references import ReferenceIdentity
-    from cameo.records import FaceTrack
+    from cameo.records import Enrollment, FaceTrack
 
 FPS = 25.0
 SIZE = 128
@@ -113,3 +117,49 @@ def footage(generator: ReferenceGenerator, person: RenderedPerson, person_track:
 def identity(generator: ReferenceGenerator, footage: Footage) -> ReferenceIdentity:
     """The rendered person's references and statistics."""
     return generator.fit_identity(footage)
+
+
+@pytest.fixture(scope="session")
+def selfie(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sample person's recording, small and short, that passes the quality gate."""
+    from cameo.media import write_mp4
+    from cameo.synthetic.selfie import render_selfie
+
+    path = tmp_path_factory.mktemp("selfie") / "selfie.mp4"
+    made = render_selfie(3, 5.0, size=256)
+    write_mp4(path, made.frames, made.fps, made.sound)
+    return path
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """Hold a real enrolment, made with few tuning steps, and its owner's keys."""
+
+    made: Enrollment
+    keys: OwnerKeys
+    double: Path
+    report: Path
+    home: Path
+
+
+@pytest.fixture(scope="session")
+def enrolled(selfie: Path, tmp_path_factory: pytest.TempPathFactory) -> Enrolled:
+    """Enrol the sample person once for all tests that only look."""
+    from cameo.crypto.keys import OwnerKeys
+    from cameo.enrollment import EnrollOptions, enroll
+
+    folder = tmp_path_factory.mktemp("enrolled")
+    keys = OwnerKeys.generate()
+    double, report, home = folder / "ada.cameo", folder / "ada.html", folder / "home"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAMEO_HOME", str(home))
+        options = EnrollOptions(recipe=quick_recipe(), report=report)
+        made = enroll(selfie, keys=keys, out=double, options=options)
+    return Enrolled(made, keys, double, report, home)
+
+
+def quick_recipe() -> Recipe:
+    """A few steps of tuning: what matters here is that they are taken."""
+    from cameo.adapt.recipe import Recipe
+
+    return Recipe(rank=4, steps=4, batch=2, judge_every=2, judged_frames=6, warm_up=2)

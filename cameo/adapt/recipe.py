@@ -15,13 +15,13 @@ class Recipe:
     """
 
     rank: int = 32
-    steps: int = 600
+    steps: int = 300
     batch: int = 8
     learning_rate: float = 2e-3
     warm_up: int = 20
     drop_references: float = 0.35
     held_out: float = 0.15
-    judge_every: int = 100
+    judge_every: int = 75
     judged_frames: int = 48
     patience: int = 3
     average: float = 0.97

@@ -1,0 +1,185 @@
+"""Enrolment from a recording to a sealed double: what is in it, and what is left behind when it breaks off."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cameo
+from cameo import files
+from cameo.embed.template import compare, unpack_template
+from cameo.enrollment import EnrollOptions, enroll
+from cameo.errors import OutputError, UsageError
+from cameo.registry.store import Registry
+from cameo.seal.consent import ConsentTerms, Purpose
+from tests.conftest import Enrolled, quick_recipe
+
+PARTS = {"template.face", "template.voice", "adapter.reference.face", "identity.reference.face"}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CAMEO_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def test_what_is_sealed(enrolled: Enrolled) -> None:
+    made = enrolled.made
+    verified = cameo.Bundle.open(enrolled.double).verify(enrolled.keys.public)
+    assert {part.name for part in verified.manifest.parts} == PARTS == set(made.sealed.parts)
+    assert verified.manifest.assurance == made.sealed.assurance == "consistency-only"
+    assert made.sealed.sha256 == verified.sha256
+    assert made.sealed.size == enrolled.double.stat().st_size < 4_500_000
+    content = cameo.unlock_as_owner(verified, enrolled.keys)
+    opened = unpack_template(verified.read_part("template.face", content))
+    assert compare(opened, made.face) == pytest.approx(1, abs=1e-5)
+    assert verified.read_part("adapter.reference.face", content) == made.adapter.parts["adapter.reference.face"]
+
+
+def test_nothing_of_the_person_lies_open(enrolled: Enrolled) -> None:
+    data = enrolled.double.read_bytes()
+    assert enrolled.made.face.vector.tobytes() not in data
+    for part in enrolled.made.adapter.parts.values():
+        assert part[-4096:] not in data
+
+
+def test_what_is_returned_agrees_with_itself(enrolled: Enrolled) -> None:
+    made = enrolled.made
+    frames = len(made.clip.frames)
+    assert made.frame_likeness.shape == made.frames_used.shape == (frames,)
+    assert np.array_equal(np.isfinite(made.frame_likeness), made.frames_used)
+    assert made.face.count >= 12
+    assert made.frames_used.sum() >= made.face.count
+    assert (made.quality.frame_scores[made.frames_used] > 0).all()
+    assert np.nanmean(made.frame_likeness) > 0.8
+    assert len(made.window_likeness) >= 1
+    assert list(made.seconds) == [
+        "reading the recording", "finding the face", "checking the quality", "embedding face and voice", "tuning",
+        "sealing",
+    ]  # fmt: skip
+    assert made.consent[0].startswith("I am 18 or older")
+    assert made.versions["cameo"] == cameo.__version__
+
+
+def test_it_is_registered_and_reported(enrolled: Enrolled) -> None:
+    registry = Registry(f"sqlite:///{enrolled.home / 'registry.sqlite'}")
+    (known,) = registry.list()
+    registry.close()
+    assert known.bundle_id == enrolled.made.sealed.bundle_id
+    assert known.path == enrolled.double.resolve()
+    assert known.sha256 == enrolled.made.sealed.sha256
+    assert "consistency-only" in enrolled.report.read_text()
+    assert not list(enrolled.home.rglob("*.tuning")), "a finished run keeps no checkpoint"
+
+
+def test_an_old_double_is_not_replaced(enrolled: Enrolled, selfie: Path, home: Path) -> None:
+    before = enrolled.double.read_bytes()
+    with pytest.raises(OutputError, match="exists already"):
+        enroll(selfie, keys=enrolled.keys, out=enrolled.double)
+    assert enrolled.double.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"generator": "sora"}, "no generator 'sora'"),
+        ({"face_model": "facenet"}, "unknown face model"),
+        ({"voice_model": "whisper"}, "unknown voice model"),
+    ],
+)
+def test_wrong_names_are_said_before_any_work(
+    selfie: Path, home: Path, tmp_path: Path, change: dict[str, str], message: str
+) -> None:
+    labels: list[str] = []
+    with pytest.raises(UsageError, match=message):
+        enroll(
+            selfie,
+            keys=cameo.OwnerKeys.generate(),
+            out=tmp_path / "a.cameo",
+            options=EnrollOptions(**change),  # type: ignore[arg-type]
+            progress=lambda label, _share: labels.append(label),
+        )
+    assert not labels
+    assert not (tmp_path / "a.cameo").exists()
+
+
+def test_terms_are_what_gets_sealed(enrolled: Enrolled) -> None:
+    record = cameo.Bundle.open(enrolled.double).verify(enrolled.keys.public).consent.record
+    assert record.act.method == "api"
+    assert record.act.text == enrolled.made.consent
+    assert record.terms.purposes[0].generators == ("reference",)
+
+
+def test_a_run_broken_off_while_tuning_goes_on(selfie: Path, home: Path, tmp_path: Path) -> None:
+    keys, out = cameo.OwnerKeys.generate(), tmp_path / "a.cameo"
+    options = EnrollOptions(
+        recipe=dataclasses.replace(quick_recipe(), steps=6),
+        report=tmp_path / "a.html",
+        terms=ConsentTerms((Purpose("birthday"),)),
+    )
+
+    def stop_at_four(label: str, share: float) -> None:
+        if label.startswith("tuning: ") and share > 0.6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        enroll(selfie, keys=keys, out=out, options=options, progress=stop_at_four)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["home"], "no double, no report, no temporary file"
+    (kept,) = home.rglob("*.tuning")
+    assert kept.stat().st_mode & 0o077 == 0
+    # Somebody else's run does not open it, the owner's goes on.
+    shares: list[float] = []
+
+    def note(label: str, share: float) -> None:
+        if label.startswith("tuning: "):
+            shares.append(share)
+
+    made = enroll(selfie, keys=keys, out=out, options=options, progress=note)
+    assert min(shares) > 0.5, "the first steps were not taken again"
+    assert [step.step for step in made.adapter.curve] == [0, 1, 2, 4, 6]
+    assert cameo.Bundle.open(out).verify(keys.public)
+    assert not list(home.rglob("*.tuning"))
+
+
+def test_a_full_disk_leaves_nothing(
+    selfie: Path, home: Path, tmp_path: Path, enrolled: Enrolled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything up to sealing works; the double's last bytes do not fit."""
+    monkeypatch.setattr("cameo.enrollment.tune", lambda *_args: enrolled.made.adapter)
+    flush = files._flush
+
+    def full(path: Path) -> None:
+        if path.suffix == ".cameo":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        flush(path)
+
+    monkeypatch.setattr(files, "_flush", full)
+    out = tmp_path / "a.cameo"
+    with pytest.raises(OutputError, match="no space left") as caught:
+        enroll(selfie, keys=cameo.OwnerKeys.generate(), out=out, options=EnrollOptions(report=tmp_path / "a.html"))
+    assert "free some disk space" in caught.value.hint
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["home"]
+    monkeypatch.undo()
+    registry = Registry(f"sqlite:///{home / 'registry.sqlite'}")
+    assert registry.list() == [], "nothing half-registered"
+    registry.close()
+
+
+def test_the_judge_and_the_recipe_reach_the_tuning(
+    selfie: Path, home: Path, tmp_path: Path, enrolled: Enrolled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+
+    def note(*given: object) -> object:
+        seen.extend(given)
+        return enrolled.made.adapter
+
+    monkeypatch.setattr("cameo.enrollment.tune", note)
+    recipe = dataclasses.replace(quick_recipe(), seed=9)
+    enroll(selfie, keys=enrolled.keys, out=tmp_path / "a.cameo", options=EnrollOptions(recipe=recipe))
+    assert recipe in seen
