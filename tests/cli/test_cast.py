@@ -48,9 +48,7 @@ def test_json(cli: Cli, enrolled: Enrolled, key: Path, tmp_path: Path) -> None:
         (["--seed", "x"], 2),
     ],
 )
-def test_wrong_words(
-    cli: Cli, enrolled: Enrolled, key: Path, tmp_path: Path, words: list[str], status: int
-) -> None:
+def test_wrong_words(cli: Cli, enrolled: Enrolled, key: Path, tmp_path: Path, words: list[str], status: int) -> None:
     done = cli("cast", enrolled.double, "--key", key, "--out", tmp_path / "clip.mp4", *words)
     assert done.status == status, done.err
     assert done.err.splitlines()[-1].startswith("hint: ")

@@ -70,10 +70,10 @@ Change = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray | None]
 # What was done to a good recording, and what must be said about it.
 REJECTED: dict[str, tuple[Change, str]] = {
     "no face": (lambda f, s: (np.full_like(f, 90), s), "no face found"),
-    "two faces": (lambda f, s: (np.concatenate([f, f], 2), s), "second face"),
-    "too small": (lambda f, s: (spread(f, 4), s), ""),
-    "black": (lambda f, s: (np.zeros_like(f), s), ""),
-    "blurred": (lambda f, s: (np.stack([cv2.GaussianBlur(x, (0, 0), 7) for x in f]), s), ""),
+    "two faces": (lambda f, s: (np.concatenate([f, f], 2), s), "two faces"),
+    "too small": (lambda f, s: (spread(f, 4), s), "face"),
+    "black": (lambda f, s: (np.zeros_like(f), s), "black"),
+    "blurred": (lambda f, s: (np.stack([cv2.GaussianBlur(x, (0, 0), 9) for x in f]), s), "blurred"),
     "no sound": (lambda f, s: (f, None), "no sound"),
     "silence": (lambda f, s: (f, np.zeros_like(s)), "no sound"),
     "music only": (lambda f, s: (f, chords(len(s))), "no speech"),

@@ -1,0 +1,79 @@
+"""Templates of one person: the best frames, spread over the recording, and speech only."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cameo.embed.person import FRAMES, best_frames, pool_face, pool_voice
+from cameo.errors import CaptureRejected
+from cameo.records import Clip, EncoderInfo, FaceTrack, QualityReport, Speech
+from tests.conftest import RenderedPerson
+
+INFO = EncoderInfo("made", "face", "0" * 64, 4, "consistency-only", "", 0.5, "made")
+
+
+class SeesTheLevel:
+    """A face encoder that turns the brightness of a frame into a direction; black frames hold no face."""
+
+    info = INFO
+
+    def embed(self, frames: np.ndarray, points: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        level = frames.mean((1, 2, 3)) / 255
+        vectors = np.stack([np.cos(level), np.sin(level), 0 * level, 0 * level], 1).astype(np.float32)
+        return vectors, level > 0
+
+
+def test_the_best_frame_of_every_stretch() -> None:
+    random = np.random.default_rng(0)
+    scores = random.uniform(0.1, 1, 400).astype(np.float32)
+    scores[100:160] = 0
+    chosen = best_frames(scores)
+    assert len(chosen) == FRAMES
+    assert (np.diff(chosen) > 0).all()
+    assert not set(chosen) & set(range(100, 160))
+    assert scores[chosen].mean() > 0.8
+    assert chosen[0] < 20
+    assert chosen[-1] > 380
+    assert len(best_frames(np.zeros(50, np.float32))) == 0
+    assert best_frames(np.array([0, 1, 0, 0.5], np.float32)).tolist() == [1, 3]
+
+
+def test_what_is_pooled(person: RenderedPerson, person_track: FaceTrack) -> None:
+    frames = len(person.clip.frames)
+    scores = np.ones(frames, np.float32)
+    scores[::2] = 0
+    quality = QualityReport((), scores, ("",) * frames)
+    template, likeness, used = pool_face(SeesTheLevel(), person.clip, person_track, quality)
+    assert template.count >= 12
+    assert not used[::2].any()
+    assert np.array_equal(np.isfinite(likeness), used)
+    assert likeness[used].min() > 0.9
+
+
+def test_too_few_faces_are_refused(person: RenderedPerson, person_track: FaceTrack) -> None:
+    import dataclasses
+
+    frames = person.clip.frames.copy()
+    frames[8:] = 0
+    clip: Clip = dataclasses.replace(person.clip, frames=frames)
+    quality = QualityReport((), np.ones(len(frames), np.float32), ("",) * len(frames))
+    with pytest.raises(CaptureRejected, match="usable frames of the face"):
+        pool_face(SeesTheLevel(), clip, person_track, quality)
+
+
+def test_windows_of_speech() -> None:
+    class Hears:
+        info = EncoderInfo("made", "voice", "0" * 64, 2, "consistency-only", "", 0.5, "made")
+
+        def embed(self, samples: np.ndarray) -> np.ndarray:
+            raise NotImplementedError
+
+        def embed_windows(self, samples: np.ndarray) -> np.ndarray:
+            assert len(samples) == 80_000
+            return np.array([[1, 0], [1, 0], [0.8, 0.6]], np.float32)
+
+    template, likeness = pool_voice(Hears(), Speech(np.ones(80_000, np.float32), np.zeros((1, 2))))
+    assert likeness.shape == (3,)
+    assert likeness[0] > likeness[2]
+    assert template.encoder.modality == "voice"
