@@ -62,7 +62,7 @@ def run(*words: str | Path) -> Cost:
 
 
 def recording(folder: Path) -> Path:
-    """A sample person as a phone records them: 720 x 1280 and 10 s."""
+    """A sample person, 10 s, enlarged to the 1280 rows of an upright 720p recording (and 960 columns)."""
     from cameo.media import write_mp4
     from cameo.synthetic.selfie import render_selfie
 

@@ -52,8 +52,8 @@ def cast(
 
     Raises:
         UsageError: no such file or generator, or `frames` out of range.
-        NotVerified: the file is not what its owner sealed, or was tuned for other weights.
-        NotPermitted: these are not the owner's keys, or the consent does not reach this use.
+        NotVerified: the file is not what the owner of `keys` sealed, or was tuned for other weights.
+        NotPermitted: the keys do not open it, or the consent does not reach this use.
         OutputError: the clip cannot be written.
     """
     if not FRAMES[0] <= frames <= FRAMES[1]:

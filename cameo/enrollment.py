@@ -26,7 +26,7 @@ from cameo.embed.face import load_face_encoder
 from cameo.embed.person import pool_face, pool_voice
 from cameo.embed.template import pack_template
 from cameo.embed.voice import load_voice_encoder
-from cameo.errors import OutputError
+from cameo.errors import OutputError, UsageError
 from cameo.faces.track import track_faces
 from cameo.files import require_writable
 from cameo.generators.shelf import load_generator
@@ -93,7 +93,7 @@ def enroll(
         progress: called with a label and 0..1.
 
     Raises:
-        UsageError: a file or name does not exist, or `terms` leave nothing allowed.
+        UsageError: a file or name does not exist, or `terms` ask for what cannot be kept yet.
         ClipError: the recording cannot be read.
         CaptureRejected: it is not good enough; `report` of the error says which checks failed.
         OutputError: something cannot be written, or `out` exists.
@@ -105,6 +105,7 @@ def enroll(
     _require_free(out, options.report)
     registry = Registry()
     generator = load_generator(options.generator)
+    _require_keepable(options.terms)
     agreement = agree(resolve_terms(options.terms, [generator.id], datetime.date.today()), options.method)
     face_encoder, voice_encoder = load_face_encoder(options.face_model), load_voice_encoder(options.voice_model)
     # 1. Capture, and refuse what is not good enough.
@@ -130,6 +131,7 @@ def enroll(
     with steps("sealing"):
         sealed = _seal(out, keys, agreement, (face, voice_template), adapter)
     # 5. Remember and report.
+    store.clear()
     _register(registry, sealed)
     enrollment = Enrollment(
         recording, track, speech, quality, face, voice_template, frame_likeness, frames_used, window_likeness,
@@ -169,6 +171,12 @@ def _require_free(out: StrPath, report: StrPath | None) -> None:
     for path in (out, report):
         if path is not None:
             require_writable(path)
+
+
+def _require_keepable(terms: ConsentTerms) -> None:
+    if terms.retention.captures:
+        hint = "leave captures out of [retention]"
+        raise UsageError("keeping the recording inside the double is not supported yet", hint)
 
 
 def _settings_of(options: EnrollOptions, base_digest: str) -> tuple[str, ...]:

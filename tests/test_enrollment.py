@@ -16,7 +16,7 @@ from cameo.embed.template import compare, unpack_template
 from cameo.enrollment import EnrollOptions, enroll
 from cameo.errors import OutputError, UsageError
 from cameo.registry.store import Registry
-from cameo.seal.consent import ConsentTerms, Purpose
+from cameo.seal.consent import ConsentTerms, Purpose, Retention
 from tests.conftest import Enrolled, quick_recipe
 
 PARTS = {"template.face", "template.voice", "adapter.reference.face", "identity.reference.face"}
@@ -183,3 +183,11 @@ def test_the_judge_and_the_recipe_reach_the_tuning(
     recipe = dataclasses.replace(quick_recipe(), seed=9)
     enroll(selfie, keys=enrolled.keys, out=tmp_path / "a.cameo", options=EnrollOptions(recipe=recipe))
     assert recipe in seen
+
+
+def test_a_recording_that_cannot_be_kept_is_not_promised(selfie: Path, home: Path, tmp_path: Path) -> None:
+    terms = ConsentTerms((Purpose("birthday"),), retention=Retention(captures=True))
+    with pytest.raises(UsageError, match="not supported yet"):
+        enroll(
+            selfie, keys=cameo.OwnerKeys.generate(), out=tmp_path / "a.cameo", options=EnrollOptions(terms=terms)
+        )  # fmt: skip

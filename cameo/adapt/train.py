@@ -41,10 +41,6 @@ class CheckpointStore(Protocol):
         """Replace the checkpoint."""
         ...
 
-    def clear(self) -> None:
-        """Forget it."""
-        ...
-
 
 @dataclass
 class _Run:
@@ -71,7 +67,7 @@ def tune(
         embed: the judge's recogniser.
         others: frames and landmarks (pixels) of other people, whom the result must not resemble.
         recipe: settings.
-        store: where an interrupted run continues from.
+        store: where an interrupted run continues from; the caller clears it when the result is safe.
         progress: called with a label and 0..1.
 
     Raises:
@@ -98,8 +94,6 @@ def tune(
         }
     finally:
         remove_lora(denoiser)
-    if store:
-        store.clear()
     real = np.asarray(held.frames[_spread(held, 6)])
     return Adapter(
         generator=generator.id,

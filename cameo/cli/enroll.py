@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cameo.cli import terminal
 from cameo.cli.arguments import VerbParser
-from cameo.errors import CaptureRejected, OutputError
+from cameo.errors import CaptureRejected, OutputError, UsageError
 from cameo.records import CONSISTENCY_ONLY, QualityReport
 from cameo.seal.consent import DEFAULT_TERMS, load_terms, resolve_terms, text_shown
 
@@ -23,6 +23,9 @@ def enroll(words: Sequence[str]) -> None:
     """Run `cameo enroll`."""
     options = _read(words)
     out: Path = options.out
+    for path in (options.clip, options.voice):
+        if path is not None and not path.is_file():
+            raise UsageError(f"there is no file {path}", "check the path")
     if out.exists():
         raise OutputError(f"{out} exists already", "choose another name, or move the old double away")
     terms = load_terms(options.consent) if options.consent else DEFAULT_TERMS

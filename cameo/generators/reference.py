@@ -6,13 +6,15 @@ A tiny Wan transformer (`reference_net`) redraws a person's warped reference fra
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from diffusers.utils import logging
 from safetensors.torch import load
 from torch import Tensor
 
@@ -45,7 +47,8 @@ class ReferenceGenerator:
         self.base_digest = hashlib.sha256(weights).hexdigest()
         self.net = ReferenceNet()
         self.net.load_state_dict({name: t.float() for name, t in load(weights).items()})
-        self.net.transformer.set_attention_backend("_native_math")  # faster than the fused kernel at 128 tokens
+        with _quiet_diffusers():  # which calls every choice of a backend experimental
+            self.net.transformer.set_attention_backend("_native_math")  # faster than the fused kernel at 128 tokens
         self.net.eval().requires_grad_(False)
 
     @property
@@ -102,6 +105,16 @@ class ReferenceGenerator:
             total[s : s + FRAMES] += frames[k] * ramp
             weight[s : s + FRAMES] += ramp
         return np.asarray((total / weight * 255).round().byte()[:length])
+
+
+@contextmanager
+def _quiet_diffusers() -> Iterator[None]:
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def _pad(motion: Motion) -> Motion:

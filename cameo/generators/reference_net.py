@@ -9,6 +9,7 @@ untrained network already returns what it is shown.
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +19,9 @@ from torch import Tensor, nn
 
 from cameo.generators.latent import BlockDct
 from cameo.synthetic.traits import IDENTITY_DIM
+
+# The norms keep single precision under autocast, as they should; torch says so once per process.
+warnings.filterwarnings("ignore", message="Mismatch dtype between input and weight", category=UserWarning)
 
 SIZE, FRAMES, FPS = 64, 8, 25.0
 CHANNELS, DRIVER_CHANNELS, POSITION_CHANNELS, IDENTITY_CHANNELS = 160, 48, 16, 32

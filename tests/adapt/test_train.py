@@ -55,9 +55,6 @@ class Kept:
         if self.saves == self.stop_at:
             raise KeyboardInterrupt
 
-    def clear(self) -> None:
-        self.data = None
-
 
 Others = tuple[np.ndarray, np.ndarray]
 
@@ -122,7 +119,9 @@ def test_a_run_that_was_broken_off_ends_the_same(
     assert resumed.parts == uninterrupted.parts
     assert without_time(resumed) == without_time(uninterrupted)
     assert resumed.best_step == uninterrupted.best_step
-    assert store.data is None, "a finished run keeps nothing"
+    again = tune(generator, footage, by_pixels, others, QUICK, store, lambda _label, share: steps.append(share))
+    assert len(steps) == 4, "a finished run has nothing left to do"
+    assert again.parts == uninterrupted.parts
 
 
 def test_tuning_that_hurts_is_thrown_away(generator: ReferenceGenerator, footage: Footage, others: Others) -> None:

@@ -319,6 +319,33 @@ def test_the_consent_example_is_accepted(tmp_path: Path) -> None:
     assert [purpose.id for purpose in terms.purposes] == ["birthday", "portfolio"]
 
 
+def test_numbers_of_the_tuning() -> None:
+    from cameo.adapt.others import COUNT
+    from cameo.adapt.recipe import Recipe
+    from cameo.adapt.train import DROPPED_SHARE, GAP
+    from cameo.generators.reference import OVERLAP, STEPS
+    from cameo.generators.reference_net import CHANNELS, CONFIG, FRAMES, SIZE
+    from cameo.generators.references import REFERENCES
+
+    recipe = Recipe()
+    assert (GAP, DROPPED_SHARE, recipe.patience, REFERENCES, STEPS) == (8, 0.25, 3, 16, 1)  # written out as words
+    assert (FRAMES, OVERLAP, CONFIG["num_layers"]) == (8, 4, 6)
+    learned = " ".join((DOCS / "explanation" / "how-likeness-is-learned.md").read_text("utf-8").split())
+    for words in (
+        f"{SIZE} × {SIZE} pixels",
+        f"rank {recipe.rank} ",
+        f"In {recipe.drop_references:.0%} of".replace("%", " %"),
+        f"the last {recipe.held_out:.0%} of".replace("%", " %"),
+        f"nearest of {COUNT} rendered",
+        f"every {recipe.judge_every} steps",
+    ):
+        assert words in learned
+    assert f"every {recipe.judge_every} steps" in (DOCS / "how-to" / "when-it-fails.md").read_text("utf-8")
+    generator = (REFERENCE / "generator.md").read_text("utf-8")
+    assert f"{CHANNELS} channels" in generator
+    assert f"rank {recipe.rank}," in generator
+
+
 def test_tensors_of_the_identity_part() -> None:
     from cameo.generators.references import LAYOUT
 
