@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, float], None]
 FRAMES = (8, 1500)  # at 25 a second, up to a minute
+LAST_SEED = 2**31 - 1
 SHOWN_PX = 384  # small frames are enlarged to about this side, so that a player shows more than a stamp
 
 
@@ -46,18 +48,22 @@ def cast(
         keys: the owner's.
         out: the MP4 file to write; an old one is replaced only when the new one is complete.
         generator: one that the double was tuned for.
-        seed: gives the motion and the noise; the same seed gives the same clip.
+        seed: 0 to 2147483647, gives the motion and the noise; the same seed gives the same clip.
         frames: how many, 8 to 1500, at the generator's rate (25 a second).
         progress: called with a label and 0..1.
 
     Raises:
-        UsageError: no such file or generator, or `frames` out of range.
+        UsageError: no such file or generator, `out` does not end in .mp4, or `frames` or `seed` is out of range.
         NotVerified: the file is not what the owner of `keys` sealed, or was tuned for other weights.
         NotPermitted: the keys do not open it, or the consent does not reach this use.
         OutputError: the clip cannot be written.
     """
     if not FRAMES[0] <= frames <= FRAMES[1]:
         raise UsageError(f"a clip has {FRAMES[0]} to {FRAMES[1]} frames, not {frames}", "25 frames are a second")
+    if not 0 <= seed <= LAST_SEED:
+        raise UsageError(f"a seed is 0 to {LAST_SEED}, not {seed}", "choose another seed")
+    if Path(out).suffix.lower() != ".mp4":  # so that a wrong word replaces no key, and not the double itself
+        raise UsageError(f"the clip is an MP4 file, {out} is no name for one", "choose a name that ends in .mp4")
     require_writable(out)
     # 1. Read and verify.
     verified = Bundle.open(bundle).verify(keys.public)

@@ -6,7 +6,7 @@ import datetime
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -26,9 +26,9 @@ from cameo.embed.face import load_face_encoder
 from cameo.embed.person import pool_face, pool_voice
 from cameo.embed.template import pack_template
 from cameo.embed.voice import load_voice_encoder
-from cameo.errors import OutputError, UsageError
+from cameo.errors import UsageError
 from cameo.faces.track import track_faces
-from cameo.files import require_writable
+from cameo.files import require_free, require_writable
 from cameo.generators.shelf import load_generator
 from cameo.records import Enrollment, SealedFile
 from cameo.registry.store import Double, Registry
@@ -39,7 +39,8 @@ from cameo.seal.consent import DEFAULT_TERMS, ConsentTerms, Method, agree, resol
 
 if TYPE_CHECKING:
     from cameo.crypto.keys import OwnerKeys
-    from cameo.records import Adapter, Template
+    from cameo.generators.base import Generator
+    from cameo.records import Adapter, EncoderInfo, Template
     from cameo.seal.bundle import VerifiedBundle
     from cameo.seal.consent import Agreement
 
@@ -58,7 +59,7 @@ class EnrollOptions:
         terms: what the person allows.
         method: how they agreed: "interactive", "flag", or "api" when the calling program asked them.
         recipe: settings of the tuning.
-        report: where to write the report, if anywhere.
+        report: where to write the report, if anywhere; a name that ends in .html.
     """
 
     generator: str = "reference"
@@ -83,6 +84,7 @@ def enroll(
 
     Whoever calls this answers for the person's consent to `options.terms`, which is sealed with the double. A run that
     is broken off while tuning goes on where it stopped when it is started again with the same recording and options.
+    When anything fails, no double is left, and none is registered.
 
     Args:
         clip: a video of one person talking, 5 to 30 s (the rest is not read).
@@ -93,7 +95,8 @@ def enroll(
         progress: called with a label and 0..1.
 
     Raises:
-        UsageError: a file or name does not exist, or `terms` ask for what cannot be kept yet.
+        UsageError: a file or name does not exist, the report has a wrong name, or `terms` ask for what cannot be kept
+            yet or leave the generator no use.
         ClipError: the recording cannot be read.
         CaptureRejected: it is not good enough; `report` of the error says which checks failed.
         OutputError: something cannot be written, or `out` exists.
@@ -102,11 +105,11 @@ def enroll(
     options = options or EnrollOptions()
     steps = _Steps(progress)
     # 0. Nothing slow begins that could not end.
-    _require_free(out, options.report)
-    registry = Registry()
+    require_free(out)
+    _require_report(options.report, out)
+    Registry().close()
     generator = load_generator(options.generator)
-    _require_keepable(options.terms)
-    agreement = agree(resolve_terms(options.terms, [generator.id], datetime.date.today()), options.method)
+    agreement = _agreement(options, generator.id)
     face_encoder, voice_encoder = load_face_encoder(options.face_model), load_voice_encoder(options.voice_model)
     # 1. Capture, and refuse what is not good enough.
     with steps("reading the recording"):
@@ -125,20 +128,23 @@ def enroll(
     with steps("tuning"):
         usable = torch.from_numpy(np.array([not reason for reason in quality.reasons]))
         footage = generator.footage(recording, track, usable)
-        store = SealedCheckpoint(keys, recording.source.sha256, *_settings_of(options, generator.base_digest))
+        run = (recording.source.sha256, *_settings_of(options.recipe, generator, face_encoder.info))
+        store = SealedCheckpoint(keys, *run, tell=steps.tell)
         adapter = tune(generator, footage, face_encoder.embed, rendered_people(), options.recipe, store, progress)
-    # 4. Seal, and read back what was written.
-    with steps("sealing"):
-        sealed = _seal(out, keys, agreement, (face, voice_template), adapter)
-    # 5. Remember and report.
+    require_free(out)  # still: tuning took minutes
+    with _all_or_nothing(out):
+        # 4. Seal, and read back what was written.
+        with steps("sealing"):
+            sealed = _seal(out, keys, agreement, (face, voice_template), adapter)
+        enrollment = Enrollment(
+            recording, track, speech, quality, face, voice_template, frame_likeness, frames_used, window_likeness,
+            adapter, _described(sealed), agreement.act.text, steps.seconds, _versions(),
+        )  # fmt: skip
+        # 5. Report and remember.
+        if options.report is not None:
+            write_report(options.report, enrollment)
+        _register(sealed)
     store.clear()
-    _register(registry, sealed)
-    enrollment = Enrollment(
-        recording, track, speech, quality, face, voice_template, frame_likeness, frames_used, window_likeness,
-        adapter, _described(sealed), agreement.act.text, steps.seconds, _versions(),
-    )  # fmt: skip
-    if options.report is not None:
-        write_report(options.report, enrollment)
     return enrollment
 
 
@@ -164,24 +170,39 @@ class _Steps:
         if self._progress:
             self._progress(self._name, fraction)
 
-
-def _require_free(out: StrPath, report: StrPath | None) -> None:
-    if os.path.lexists(out):
-        raise OutputError(f"{out} exists already", "choose another name, or move the old double away")
-    for path in (out, report):
-        if path is not None:
-            require_writable(path)
+    def tell(self, message: str) -> None:
+        """Report something worth knowing."""
+        if self._progress:
+            self._progress(message, 1.0)
 
 
-def _require_keepable(terms: ConsentTerms) -> None:
+def _require_report(report: StrPath | None, out: StrPath) -> None:
+    """Refuse a name by which the report, which may replace an old one, would replace a key or a recording."""
+    if report is None:
+        return
+    if Path(report).suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"the report is a web page, {report} is no name for one", "choose a name that ends in .html")
+    if Path(report).resolve() == Path(out).resolve():
+        raise UsageError(f"{out} cannot be the double and its report", "give them two names")
+    require_writable(report)
+
+
+def _agreement(options: EnrollOptions, generator: str) -> Agreement:
+    """Take the agreement to terms that can be kept and that allow some use of what will be made."""
+    today = datetime.date.today()
+    terms = resolve_terms(options.terms, [generator], today)
     if terms.retention.captures:
         hint = "leave captures out of [retention]"
         raise UsageError("keeping the recording inside the double is not supported yet", hint)
+    if not any(generator in p.generators and (p.valid_until or today) >= today for p in terms.purposes):
+        hint = f"add {generator} to the generators of a purpose, and look at its dates"
+        raise UsageError(f"the consent terms allow no use with {generator}, now or later", hint)
+    return agree(terms, options.method)
 
 
-def _settings_of(options: EnrollOptions, base_digest: str) -> tuple[str, ...]:
+def _settings_of(recipe: Recipe, generator: Generator, judge: EncoderInfo) -> tuple[str, ...]:
     """What two runs must share so that one can go on with the other's tuning."""
-    return (__version__, options.generator, base_digest, options.face_model, repr(options.recipe))
+    return (repr(_versions()), generator.id, generator.base_digest, judge.digest, repr(recipe))
 
 
 def _seal(
@@ -201,16 +222,26 @@ def _seal(
     return Bundle.open(out).verify(keys.public)
 
 
-def _register(registry: Registry, sealed: VerifiedBundle) -> None:
+@contextmanager
+def _all_or_nothing(out: StrPath) -> Iterator[None]:
+    """Take the double back when what belongs to it fails, so that the same command can be run again; tuning is kept."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            Path(out).unlink()
+        raise
+
+
+def _register(sealed: VerifiedBundle) -> None:
     manifest = sealed.manifest
     encoders = tuple(encoder.id for encoder in manifest.encoders)
-    path = Path(sealed.path).resolve()
-    registry.register(
-        Double(
-            manifest.bundle_id, manifest.owner, path, sealed.sha256, manifest.created, encoders, manifest.assurance
-        )
-    )  # fmt: skip
-    registry.close()
+    path = sealed.path.resolve()
+    double = Double(
+        manifest.bundle_id, manifest.owner, path, sealed.sha256, manifest.created, encoders, manifest.assurance
+    )
+    with closing(Registry()) as registry:
+        registry.register(double)
 
 
 def _described(sealed: VerifiedBundle) -> SealedFile:

@@ -68,6 +68,17 @@ def require_writable(path: str | os.PathLike[str]) -> None:
         raise _JustTrying
 
 
+def require_free(path: str | os.PathLike[str]) -> None:
+    """Find out before long work whether `path` can be made, nothing standing there yet.
+
+    Raises:
+        OutputError: something does, or it cannot be written.
+    """
+    if os.path.lexists(path):
+        raise OutputError(f"{path} exists already", "choose another name, or move the old file away")
+    require_writable(path)
+
+
 class _JustTrying(Exception):
     """Leave `atomic_path` before anything takes the name."""
 

@@ -77,6 +77,20 @@ def test_a_changed_double_is_refused(enrolled: Enrolled, tmp_path: Path) -> None
     assert [p.name for p in tmp_path.iterdir()] == ["bad.cameo"]
 
 
+@pytest.mark.parametrize("name", ["ada.key", "ada.cameo", "clip", "clip.mov"])
+def test_a_clip_never_takes_the_place_of_a_key_or_a_double(enrolled: Enrolled, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"precious")
+    with pytest.raises(UsageError, match="no name for one"):
+        cast(enrolled.double, keys=enrolled.keys, out=tmp_path / name)
+    assert (tmp_path / name).read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31, 2**70])
+def test_seeds_out_of_range_are_refused(enrolled: Enrolled, tmp_path: Path, seed: int) -> None:
+    with pytest.raises(UsageError, match="a seed is 0 to"):
+        cast(enrolled.double, keys=enrolled.keys, out=tmp_path / "clip.mp4", seed=seed)
+
+
 @pytest.mark.parametrize("frames", [7, 1501, -1])
 def test_lengths_out_of_range_are_refused(enrolled: Enrolled, tmp_path: Path, frames: int) -> None:
     with pytest.raises(UsageError, match="8 to 1500"):

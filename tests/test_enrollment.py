@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from cameo import files
 from cameo.embed.template import compare, unpack_template
 from cameo.enrollment import EnrollOptions, enroll
 from cameo.errors import OutputError, UsageError
-from cameo.registry.store import Registry
+from cameo.registry.store import Double, Registry
 from cameo.seal.consent import ConsentTerms, Purpose, Retention
 from tests.conftest import Enrolled, quick_recipe
 
@@ -26,6 +28,14 @@ PARTS = {"template.face", "template.voice", "adapter.reference.face", "identity.
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CAMEO_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
+
+
+def registered(home: Path) -> list[Double]:
+    registry = Registry(f"sqlite:///{home / 'registry.sqlite'}")
+    try:
+        return registry.list()
+    finally:
+        registry.close()
 
 
 def test_what_is_sealed(enrolled: Enrolled) -> None:
@@ -67,9 +77,7 @@ def test_what_is_returned_agrees_with_itself(enrolled: Enrolled) -> None:
 
 
 def test_it_is_registered_and_reported(enrolled: Enrolled) -> None:
-    registry = Registry(f"sqlite:///{enrolled.home / 'registry.sqlite'}")
-    (known,) = registry.list()
-    registry.close()
+    (known,) = registered(enrolled.home)
     assert known.bundle_id == enrolled.made.sealed.bundle_id
     assert known.path == enrolled.double.resolve()
     assert known.sha256 == enrolled.made.sealed.sha256
@@ -82,6 +90,39 @@ def test_an_old_double_is_not_replaced(enrolled: Enrolled, selfie: Path, home: P
     with pytest.raises(OutputError, match="exists already"):
         enroll(selfie, keys=enrolled.keys, out=enrolled.double)
     assert enrolled.double.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["ada.key", "selfie.mp4", "ada"])
+def test_a_report_never_takes_the_place_of_a_key_or_a_recording(
+    enrolled: Enrolled, selfie: Path, home: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_bytes(b"precious")
+    with pytest.raises(UsageError, match="no name for one"):
+        enroll(
+            selfie, keys=enrolled.keys, out=tmp_path / "a.cameo", options=EnrollOptions(report=tmp_path / name)
+        )  # fmt: skip
+    assert (tmp_path / name).read_bytes() == b"precious"
+
+
+def test_the_double_and_its_report_are_two_files(enrolled: Enrolled, selfie: Path, home: Path, tmp_path: Path) -> None:
+    options = EnrollOptions(report=tmp_path / "." / "a.html")
+    with pytest.raises(UsageError, match="cannot be the double and its report"):
+        enroll(selfie, keys=enrolled.keys, out=tmp_path / "a.html", options=options)
+
+
+@pytest.mark.parametrize(
+    "purpose",
+    [
+        Purpose("birthday", generators=("wan",)),
+        Purpose("birthday", valid_from=datetime.date(2020, 1, 1), valid_until=datetime.date(2020, 2, 1)),
+    ],
+)
+def test_terms_that_leave_the_double_no_use_are_refused(
+    enrolled: Enrolled, selfie: Path, home: Path, tmp_path: Path, purpose: Purpose
+) -> None:
+    options = EnrollOptions(terms=ConsentTerms((purpose,)))
+    with pytest.raises(UsageError, match="allow no use with reference"):
+        enroll(selfie, keys=enrolled.keys, out=tmp_path / "a.cameo", options=options)
 
 
 @pytest.mark.parametrize(
@@ -165,9 +206,94 @@ def test_a_full_disk_leaves_nothing(
     assert "free some disk space" in caught.value.hint
     assert sorted(p.name for p in tmp_path.iterdir()) == ["home"]
     monkeypatch.undo()
-    registry = Registry(f"sqlite:///{home / 'registry.sqlite'}")
-    assert registry.list() == [], "nothing half-registered"
-    registry.close()
+    assert registered(home) == [], "nothing half-registered"
+
+
+@pytest.mark.parametrize("failing", ["write_report", "_register"])
+def test_what_fails_after_sealing_takes_the_double_back(
+    selfie: Path, home: Path, tmp_path: Path, enrolled: Enrolled, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """The same command then works, and has no tuning to do again."""
+
+    def tuned(*given: Any) -> object:
+        given[5].save(b"where tuning is")
+        return enrolled.made.adapter
+
+    def fail(*_given: object) -> None:
+        raise OutputError("cannot write it: no space left", "free some disk space and run the command again")
+
+    monkeypatch.setattr("cameo.enrollment.tune", tuned)
+    out, options = tmp_path / "a.cameo", EnrollOptions(report=tmp_path / "a.html")
+    with monkeypatch.context() as patch:
+        patch.setattr(f"cameo.enrollment.{failing}", fail)
+        with pytest.raises(OutputError, match="no space left"):
+            enroll(selfie, keys=enrolled.keys, out=out, options=options)
+    assert not out.exists()
+    assert registered(home) == []
+    assert len(list(home.rglob("*.tuning"))) == 1
+    enroll(selfie, keys=enrolled.keys, out=out, options=options)
+    assert cameo.Bundle.open(out).verify(enrolled.keys.public)
+    assert len(registered(home)) == 1
+    assert not list(home.rglob("*.tuning"))
+
+
+def test_a_double_that_came_while_tuning_is_not_replaced(
+    selfie: Path, home: Path, tmp_path: Path, enrolled: Enrolled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "a.cameo"
+
+    def tuned(*_given: object) -> object:
+        out.write_bytes(b"another run was faster")
+        return enrolled.made.adapter
+
+    monkeypatch.setattr("cameo.enrollment.tune", tuned)
+    with pytest.raises(OutputError, match="exists already"):
+        enroll(selfie, keys=enrolled.keys, out=out)
+    assert out.read_bytes() == b"another run was faster"
+    assert registered(home) == []
+
+
+def test_a_damaged_checkpoint_is_said_and_tuning_starts_anew(
+    selfie: Path, home: Path, tmp_path: Path, enrolled: Enrolled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states: list[object] = []
+
+    def tuned(*given: Any) -> object:
+        states.append(given[5].load())
+        given[5].save(b"where tuning is")
+        if len(states) == 1:
+            raise KeyboardInterrupt
+        return enrolled.made.adapter
+
+    monkeypatch.setattr("cameo.enrollment.tune", tuned)
+    with pytest.raises(KeyboardInterrupt):
+        enroll(selfie, keys=enrolled.keys, out=tmp_path / "a.cameo")
+    (kept,) = home.rglob("*.tuning")
+    kept.write_bytes(kept.read_bytes()[:-1])
+    labels: list[str] = []
+    enroll(selfie, keys=enrolled.keys, out=tmp_path / "a.cameo", progress=lambda label, _share: labels.append(label))
+    assert states == [None, None]
+    assert "the unfinished run does not open, so tuning starts anew" in labels
+
+
+def test_another_clips_checkpoint_is_not_gone_on_with(
+    selfie: Path, home: Path, tmp_path: Path, enrolled: Enrolled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states: list[object] = []
+
+    def tuned(*given: Any) -> object:
+        states.append(given[5].load())
+        given[5].save(b"where tuning is")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cameo.enrollment.tune", tuned)
+    other = tmp_path / "other.mp4"
+    other.write_bytes(selfie.read_bytes() + (8).to_bytes(4, "big") + b"free")  # the same pictures in another file
+    recipe = dataclasses.replace(quick_recipe(), seed=1)
+    for clip, options in ((selfie, None), (other, None), (selfie, EnrollOptions(recipe=recipe)), (selfie, None)):
+        with pytest.raises(KeyboardInterrupt):
+            enroll(clip, keys=enrolled.keys, out=tmp_path / "a.cameo", options=options)
+    assert states == [None, None, None, b"where tuning is"]
 
 
 def test_the_judge_and_the_recipe_reach_the_tuning(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cameo.errors import OutputError
-from cameo.files import atomic_path, atomic_write
+from cameo.files import atomic_path, atomic_write, require_free
 
 
 def test_write_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -46,6 +46,17 @@ def test_missing_folder_and_folder_as_target(tmp_path: Path) -> None:
     assert caught.value.hint == "create the folder first"
     with pytest.raises(OutputError, match="not a regular file"):
         atomic_write(tmp_path, b"")
+
+
+def test_a_free_place_stays_free_and_a_taken_one_is_said(tmp_path: Path) -> None:
+    require_free(tmp_path / "a")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for taken in (tmp_path, tmp_path / "link"):
+        with pytest.raises(OutputError, match="exists already"):
+            require_free(taken)
+    with pytest.raises(OutputError, match="cannot write"):
+        require_free(tmp_path / "none" / "a")
 
 
 def test_device_is_never_replaced() -> None:

@@ -205,7 +205,8 @@ def main() -> None:
         with torch.no_grad():
             share = max(0.002, 10 / (step + 10))
             torch._foreach_lerp_(list(average.parameters()), [p.detach() for p in net.parameters()], share)
-        if step in (1, 20, 100) or step % 500 == 0:
+        last = time.time() - start >= args.seconds
+        if step in (1, 20, 100) or step % 500 == 0 or last:
             shards.refresh()
             spent = time.time() - start
             chunks, mean = len(shards.rows["clean"]), sum(recent) / len(recent)

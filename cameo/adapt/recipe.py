@@ -15,14 +15,14 @@ class Recipe:
     """
 
     rank: int = 32
-    steps: int = 300
+    steps: int = 150
     batch: int = 8
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     warm_up: int = 20
     drop_references: float = 0.35
     held_out: float = 0.15
-    judge_every: int = 75
+    judge_every: int = 50
     judged_frames: int = 48
-    patience: int = 3
+    patience: int = 2
     average: float = 0.97
     seed: int = 0

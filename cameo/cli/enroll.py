@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from cameo.cli import terminal
 from cameo.cli.arguments import VerbParser
-from cameo.errors import CaptureRejected, OutputError, UsageError
+from cameo.errors import CaptureRejected, UsageError
+from cameo.files import require_free
 from cameo.records import CONSISTENCY_ONLY, QualityReport
 from cameo.seal.consent import DEFAULT_TERMS, load_terms, resolve_terms, text_shown
 
@@ -26,8 +27,7 @@ def enroll(words: Sequence[str]) -> None:
     for path in (options.clip, options.voice):
         if path is not None and not path.is_file():
             raise UsageError(f"there is no file {path}", "check the path")
-    if out.exists():
-        raise OutputError(f"{out} exists already", "choose another name, or move the old double away")
+    require_free(out)
     terms = load_terms(options.consent) if options.consent else DEFAULT_TERMS
     terms = resolve_terms(terms, [options.generator], datetime.date.today())
     for line in text_shown(terms):

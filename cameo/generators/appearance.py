@@ -9,9 +9,12 @@ parameters given by the motion instead of searched for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +22,7 @@ from cameo.generators.warp import warp_to
 
 if TYPE_CHECKING:
     from cameo.generators.base import Motion
+    from cameo.records import Float32, UInt8
 
 MEASURES = 6  # yaw, pitch, roll, eyes, lips' parting, mouth's width
 REACH = 2.5  # standard deviations; a texture is not extrapolated further
@@ -26,6 +30,9 @@ RIDGE = 0.5  # on persons a-d of benchmarks/adapter_gain.py: 0.05 follows noise 
 LEAST_GAP = 0.03  # of the lips, in picture half extents: closer points would fold the picture
 UPPER_SHARE = 0.25  # of the lips' parting is done by the upper lip
 LEAST_SPREAD = 1e-3
+REGISTER_ROUNDS = 3
+FLOW_SCALE = 2  # the flow is found on enlarged frames
+FLOW_SIGMA_PX, FLOW_LIMIT_PX = 2.0, 2.0  # smoothness and reach of the flow, in pixels of a frame
 EYE_L, EYE_R, NOSE, MOUTH_L, MOUTH_R, LIP_TOP, LIP_BOTTOM = range(7)
 WITH_LIPS = tuple(range(10))
 
@@ -75,6 +82,11 @@ class Straightened:
     motion: Motion
     shape: Tensor
 
+    def back(self) -> Tensor:
+        """Bend the frames back to the points of their own motion."""
+        shape = _parted(self.shape).expand(len(self.frames), -1, -1)
+        return warp_to(self.frames, shape, _parted(self.motion.points), WITH_LIPS).clamp(0, 1)
+
     def fit(self, index: Tensor) -> Appearance:
         """Fit an appearance to some of the frames, by ridge regression."""
         measures = measure(self.motion[index])
@@ -85,6 +97,48 @@ class Straightened:
         frames = self.frames[index]
         fitted = torch.linalg.solve(levels.T @ levels + penalty, levels.T @ frames.flatten(1))
         return Appearance(fitted.view(-1, *frames.shape[1:]), scale, self.shape)
+
+
+def register(straight: Straightened) -> Straightened:
+    """Bring frames into register with the appearance fitted to them, in turns, so that it gets sharper.
+
+    Landmarks are a pixel or so off; an average over frames that are is blurred. On persons a-d of
+    benchmarks/adapter_gain.py this lifts the mean likeness from 0.881 to 0.899.
+
+    Source: dense flow by T. Kroeger, R. Timofte, D. Dai and L. Van Gool, "Fast optical flow using dense inverse
+    search" (2016); fit and alignment in turns as in T. Vetter, M. J. Jones and T. Poggio, "A bootstrapping algorithm
+    for learning linear models of object classes" (1997).
+    """
+    everything = torch.arange(len(straight.frames))
+    moved = straight
+    for _ in range(REGISTER_ROUNDS):
+        appearance = moved.fit(everything)
+        wanted = (_levels(straight.motion, appearance.scale) @ appearance.textures.flatten(1)).view_as(straight.frames)
+        pairs = zip(straight.frames.numpy(), wanted.clamp(0, 1).numpy(), strict=True)
+        moved = replace(straight, frames=torch.from_numpy(np.stack([_follow(frame, to) for frame, to in pairs])))
+    return moved
+
+
+def _follow(frame: Float32, wanted: Float32) -> Float32:
+    """Move the pixels of one frame `[S, S, 3]` by smooth flow to where another has them."""
+    size = len(frame)
+    flow = _flow().calc(_large_grey(wanted), _large_grey(frame), None)
+    flow = cv2.GaussianBlur(flow, (0, 0), FLOW_SIGMA_PX * FLOW_SCALE)
+    flow = cv2.resize(flow, (size, size), interpolation=cv2.INTER_AREA) / FLOW_SCALE
+    flow = flow.clip(-FLOW_LIMIT_PX, FLOW_LIMIT_PX)
+    y, x = np.mgrid[0:size, 0:size].astype(np.float32)
+    moved = cv2.remap(frame, x + flow[..., 0], y + flow[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, np.float32)
+
+
+@cache
+def _flow() -> cv2.DISOpticalFlow:
+    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+
+
+def _large_grey(frame: Float32) -> UInt8:
+    grey = cv2.cvtColor((frame.clip(0, 1) * 255).astype(np.uint8), cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.resize(grey, None, fx=FLOW_SCALE, fy=FLOW_SCALE, interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def straighten(frames: Tensor, motion: Motion, shape: Tensor) -> Straightened:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,11 +24,14 @@ class SealedCheckpoint:
     """Store one run's state, for the owner's eyes only; implements `adapt.train.CheckpointStore`.
 
     What identifies the run (clip, generator, recipe, version) is bound to the ciphertext: another run's state does not
-    open. What does not open is treated as not there, and the run starts anew.
+    open. What does not open is removed, `tell` is told so in one line, and the run starts anew.
     """
 
-    def __init__(self, keys: OwnerKeys, *run: str, folder: Path | None = None) -> None:
+    def __init__(
+        self, keys: OwnerKeys, *run: str, folder: Path | None = None, tell: Callable[[str], None] | None = None
+    ) -> None:
         self._keys = keys
+        self._tell = tell
         self._run = sha256_hex("\0".join((keys.public.fingerprint, *run)).encode())
         self._folder = folder or config.home() / _FOLDER
         self._path = self._folder / f"{self._run[:32]}{_SUFFIX}"
@@ -45,6 +49,8 @@ class SealedCheckpoint:
             return open_stream(key, body, "the unfinished run", _PURPOSE, self._run)
         except (NotPermitted, NotVerified):
             self.clear()
+            if self._tell:
+                self._tell("the unfinished run does not open, so tuning starts anew")
             return None
 
     def save(self, data: bytes) -> None:

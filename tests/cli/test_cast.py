@@ -46,6 +46,7 @@ def test_json(cli: Cli, enrolled: Enrolled, key: Path, tmp_path: Path) -> None:
         (["--frames", "many"], 2),
         (["--generator", "sora"], 4),
         (["--seed", "x"], 2),
+        (["--seed", "-1"], 2),
     ],
 )
 def test_wrong_words(cli: Cli, enrolled: Enrolled, key: Path, tmp_path: Path, words: list[str], status: int) -> None:

@@ -195,12 +195,20 @@ def test_the_wrong_passphrase(
 
 @pytest.mark.parametrize("option", ["--out", "--report"])
 def test_a_place_that_cannot_be_written(cli: Cli, selfie: Path, key: Path, tmp_path: Path, option: str) -> None:
-    places = {"--out": tmp_path / "ada.cameo", option: tmp_path / "missing" / "file.cameo"}
+    places = {"--out": tmp_path / "ada.cameo", option: tmp_path / "missing" / "file.html"}
     done = cli("enroll", selfie, "--key", key, *(w for pair in places.items() for w in pair), "--yes")
     assert done.status == 1
     assert "cannot write" in done.err
     assert "reading the recording" not in done.err, "said before the work"
     assert not list(tmp_path.iterdir())
+
+
+def test_a_report_with_the_name_of_a_key(cli: Cli, selfie: Path, key: Path, tmp_path: Path) -> None:
+    before = key.read_bytes()
+    done = cli("enroll", selfie, "--key", key, "--out", tmp_path / "ada.cameo", "--report", key, "--yes")
+    assert done.status == 2
+    assert "choose a name that ends in .html" in done.err
+    assert key.read_bytes() == before
 
 
 def test_ctrl_c_while_tuning(

@@ -76,6 +76,21 @@ def test_a_damaged_one_counts_as_none(keys: OwnerKeys, tmp_path: Path, place: in
     assert store.load() is None
 
 
+def test_that_a_damaged_one_is_dropped_is_told_once(keys: OwnerKeys, tmp_path: Path) -> None:
+    told: list[str] = []
+    store = SealedCheckpoint(keys, "clip", folder=tmp_path, tell=told.append)
+    assert store.load() is None
+    assert told == [], "there was none"
+    store.save(STATE)
+    assert store.load() == STATE
+    assert told == []
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:-1])
+    assert store.load() is None
+    assert store.load() is None
+    assert told == ["the unfinished run does not open, so tuning starts anew"]
+
+
 @pytest.mark.parametrize("size", [0, 1, 2, 60, 150])
 def test_a_short_one_counts_as_none(keys: OwnerKeys, tmp_path: Path, size: int) -> None:
     store = SealedCheckpoint(keys, "clip", folder=tmp_path)
