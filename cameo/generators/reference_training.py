@@ -27,6 +27,7 @@ DRAWS = 3  # each window is trained with its three best references
 # benchmarks/adapter_gain.py, half of both gives a mean likeness of 0.893 and a mouth correlation of 0.77, all of both
 # 0.886 and 0.73, none 0.894 and 0.79.
 CAUTION = 0.5
+LEAST_TRUST = 0.05  # a channel that is not trusted at all would never learn
 HIGH_NOISE = 1.2  # few sampling steps: the training times lean to pure noise
 
 
@@ -82,7 +83,7 @@ class TrainingChunks:
             for part in (c.pick(slice(k, k + 16)) for k in range(0, len(self._clean), 16))
         ])  # fmt: skip
         wanted = (correction * (self._clean - c.mean)).sum((0, 2, 3, 4))
-        return (wanted / correction.pow(2).sum((0, 2, 3, 4)).clamp_min(1e-6)).clamp(0, 1)
+        return (wanted / correction.pow(2).sum((0, 2, 3, 4)).clamp_min(1e-6)).clamp(LEAST_TRUST, 1)
 
     def _told(self, chunks: Chunks, shown: bool) -> Conditions:
         return chunks.conditions(self._who, shown, self._shrunk(chunks, shown))

@@ -11,13 +11,15 @@ import pytest
 import torch
 from safetensors.torch import load
 
+from cameo.adapt.export import lora_config
 from cameo.adapt.judge import Judge
 from cameo.adapt.recipe import Recipe
 from cameo.adapt.train import split, tune
 from cameo.condition.plug import plug, weights_digest
 from cameo.errors import CameoError
 from cameo.generators.base import Footage, Motion
-from cameo.generators.reference import ReferenceGenerator
+from cameo.generators.lora import remove_lora
+from cameo.generators.reference import ReferenceGenerator, load_reference
 from cameo.generators.references import ReferenceIdentity
 from cameo.records import Adapter
 
@@ -156,13 +158,25 @@ def test_it_stops_when_nothing_gets_better(generator: ReferenceGenerator, footag
     assert adapter.curve[-1].step < 40
 
 
-def test_tuning_learns(generator: ReferenceGenerator, footage: Footage, others: Others) -> None:
-    """The loss with references dropped falls: the adapter itself takes the person in."""
-    recipe = Recipe(rank=8, steps=30, batch=4, judge_every=10, judged_frames=4, drop_references=1.0, warm_up=2)
-    adapter = tune(generator, footage, by_pixels, others, recipe)
-    losses = [s.loss for s in adapter.curve[2:]]
-    assert losses[-1] < losses[0]
-    assert adapter.best_step > 0
+def test_tuning_learns(footage: Footage) -> None:
+    """On windows and noise that stay the same, the loss of the shipped network falls."""
+    shipped = load_reference()
+    identity = shipped.fit_identity(footage)
+    shipped.denoiser.add_adapter(lora_config(shipped.lora_targets("face"), 8), adapter_name="made")
+    try:
+        loss_of = shipped.training_loss(footage, identity, drop_references=0.5)
+        params = [p for p in [*shipped.denoiser.parameters(), *identity.trainable()] if p.requires_grad]
+        optimiser = torch.optim.AdamW(params, lr=2e-3)
+        losses = []
+        for _ in range(12):
+            torch.manual_seed(1)
+            losses.append(loss_of(4))
+            optimiser.zero_grad()
+            losses[-1].backward()
+            optimiser.step()
+    finally:
+        remove_lora(shipped.denoiser)
+    assert losses[-1].item() < 0.9 * losses[0].item()
 
 
 def test_a_loss_that_is_not_a_number_is_said(
