@@ -328,7 +328,7 @@ def test_numbers_of_the_tuning() -> None:
     from cameo.generators.references import REFERENCES
 
     recipe = Recipe()
-    assert (GAP, DROPPED_SHARE, recipe.patience, REFERENCES, STEPS) == (8, 0.25, 3, 16, 1)  # written out as words
+    assert (GAP, DROPPED_SHARE, recipe.patience, REFERENCES, STEPS) == (8, 0.25, 2, 16, 1)  # written out as words
     assert (FRAMES, OVERLAP, CONFIG["num_layers"]) == (8, 4, 6)
     learned = " ".join((DOCS / "explanation" / "how-likeness-is-learned.md").read_text("utf-8").split())
     for words in (
