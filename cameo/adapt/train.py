@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import math
+import pickle
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -124,14 +125,15 @@ def _loop(
     recipe: Recipe, run: _Run, store: CheckpointStore | None, progress: Progress | None,
 ) -> None:  # fmt: skip
     start, losses, stale = time.monotonic(), [], 0
-    kept = store.load() if store else None
-    if not kept:
+    kept = _unpack(store.load() if store else None, run)
+    if kept is None:
         _judge(generator, identity, held, judge, recipe, run, math.nan, 0.0)
     loss_of = generator.training_loss(train, identity, recipe.drop_references)
     descended = [p for p in run.params if p.requires_grad]
     optimiser = torch.optim.AdamW(descended, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.0)
-    if kept:
+    if kept is not None:
         _restore(kept, run, optimiser)
+        stale = sum(step.step > run.best_step for step in run.curve)
     else:  # what has a closed form is learned in one step
         run.step, run.average = 1, _copy(run.params)
         _judge(generator, identity, held, judge, recipe, run, math.nan, time.monotonic() - start)
@@ -232,8 +234,21 @@ def _checkpoint(run: _Run, optimiser: torch.optim.Optimizer) -> bytes:
     return buffer.getvalue()
 
 
-def _restore(data: bytes, run: _Run, optimiser: torch.optim.Optimizer) -> None:
-    state = torch.load(io.BytesIO(data), weights_only=True)
+def _unpack(data: bytes | None, run: _Run) -> dict[str, Any] | None:
+    """Read a checkpoint of a run like this one; None for any other, which then counts as not there."""
+    if data is None:
+        return None
+    try:
+        state: dict[str, Any] = torch.load(io.BytesIO(data), weights_only=True)
+        shapes = [p.shape for p in run.params]
+        fits = all([t.shape for t in state[name]] == shapes for name in ("params", "average", "best"))
+        fits = fits and {"best_score", "best_step", "step", "curve", "optimiser", "rng"} <= set(state)
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, EOFError, pickle.UnpicklingError):
+        return None
+    return state if fits else None
+
+
+def _restore(state: dict[str, Any], run: _Run, optimiser: torch.optim.Optimizer) -> None:
     _assign(run.params, state["params"])
     run.average, run.best = state["average"], state["best"]
     run.best_score, run.best_step, run.step = state["best_score"], state["best_step"], state["step"]

@@ -252,11 +252,14 @@ def public_half(path: str | os.PathLike[str]) -> OwnerPublic:
     """Read who a key file claims to belong to, without its passphrase.
 
     Raises:
-        UsageError: there is no such file.
+        UsageError: there is no such file, or it is a public half only.
         NotVerified: malformed.
     """
     what = f"key file {path}"
-    file = decode_json(_read_small(path, "key file"), _KeyFile, what, _FILE_LIMIT)
+    raw = _read_small(path, "key file")
+    if raw.lstrip().startswith(b'{"cameo_pub"'):
+        raise UsageError(f"{path} is the public half of a key", "give the .key file of the same name")
+    file = decode_json(raw, _KeyFile, what, _FILE_LIMIT)
     return _open_public(file.header.public, what)
 
 

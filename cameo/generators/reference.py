@@ -21,7 +21,7 @@ from torch import Tensor
 from cameo.generators.base import Footage, Motion
 from cameo.generators.framing import frame_face
 from cameo.generators.motion_track import wander
-from cameo.generators.reference_net import CHANNELS, FPS, FRAMES, ReferenceNet, sample_latent
+from cameo.generators.reference_net import CHANNELS, FPS, FRAMES, SIZE, ReferenceNet, sample_latent
 from cameo.generators.reference_training import TrainingChunks
 from cameo.generators.references import ReferenceIdentity, as_chunks, neutral_identity, show_chunks
 
@@ -34,6 +34,7 @@ LORA_TARGETS = (
 )
 STEPS = 1  # more steps add noise that so small a network cannot remove
 OVERLAP = 4  # frames shared by neighbouring chunks
+BATCH = 8  # chunks drawn at once
 
 
 class ReferenceGenerator:
@@ -91,19 +92,18 @@ class ReferenceGenerator:
         length = len(motion)
         padded = _pad(motion)
         starts = torch.arange(0, len(padded) - FRAMES + 1, FRAMES - OVERLAP)
-        c = show_chunks(self.net, identity, as_chunks(padded, starts)).conditions(identity, show_references)
         g = torch.Generator().manual_seed(seed)
         cells = torch.randn(CHANNELS, len(padded) // 4, 8, 8, generator=g)
         noise = torch.stack([cells[:, s // 4 : s // 4 + 2] for s in starts.tolist()])
-        clean = torch.cat([
-            sample_latent(self.net, c.pick(slice(k, k + 8)), STEPS, noise[k : k + 8]) for k in range(0, len(starts), 8)
-        ])  # fmt: skip
-        frames = self.net.latent.decode(clean).clamp(0, 1)
         ramp = torch.cat([torch.linspace(0.1, 1, OVERLAP), torch.linspace(1, 0.1, OVERLAP)]).view(-1, 1, 1, 1)
-        total, weight = torch.zeros(len(padded), *frames.shape[2:]), torch.zeros(len(padded), 1, 1, 1)
-        for k, s in enumerate(starts.tolist()):
-            total[s : s + FRAMES] += frames[k] * ramp
-            weight[s : s + FRAMES] += ramp
+        total, weight = torch.zeros(len(padded), SIZE, SIZE, 3), torch.zeros(len(padded), 1, 1, 1)
+        for k in range(0, len(starts), BATCH):  # a few chunks at once: memory does not grow with the clip
+            part = slice(k, k + BATCH)
+            c = show_chunks(self.net, identity, as_chunks(padded, starts[part])).conditions(identity, show_references)
+            clean = sample_latent(self.net, c, STEPS, noise[part])
+            for s, frames in zip(starts[part].tolist(), self.net.latent.decode(clean).clamp(0, 1), strict=True):
+                total[s : s + FRAMES] += frames * ramp
+                weight[s : s + FRAMES] += ramp
         return np.asarray((total / weight * 255).round().byte()[:length])
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, create_engine, event, make_url, select
+from sqlalchemy import URL, create_engine, delete, event, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -64,7 +64,7 @@ class Registry:
         self._engine.dispose()
 
     def register(self, double: Double) -> None:
-        """Add a double, or replace what is known of it.
+        """Add a double, or replace what is known of it and of another that stood at its path.
 
         Raises:
             CameoError: the database cannot be written.
@@ -79,6 +79,9 @@ class Registry:
             assurance=double.assurance,
         )
         with self._reported(), Session(self._engine) as session, session.begin():
+            # What stood at this path before is gone.
+            gone = delete(DoubleRow).where(DoubleRow.path == row.path, DoubleRow.bundle_id != row.bundle_id)
+            session.execute(gone)
             session.merge(row)
 
     def list(self, owner: str | None = None) -> list[Double]:

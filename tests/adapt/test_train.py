@@ -126,6 +126,18 @@ def test_a_run_that_was_broken_off_ends_the_same(
     assert again.parts == uninterrupted.parts
 
 
+@pytest.mark.parametrize("data", [b"", b"no checkpoint", b"PK\x03\x04" * 30])
+def test_a_checkpoint_that_does_not_load_counts_as_none(
+    generator: ReferenceGenerator, footage: Footage, others: Others, data: bytes
+) -> None:
+    store = Kept()
+    store.data = data
+    steps: list[float] = []
+    quick = dataclasses.replace(QUICK, steps=2, judge_every=2)
+    tune(generator, footage, by_pixels, others, quick, store, lambda _label, share: steps.append(share))
+    assert steps == [1.0], "from the closed form on"
+
+
 def test_tuning_that_hurts_is_thrown_away(generator: ReferenceGenerator, footage: Footage, others: Others) -> None:
     harmful = dataclasses.replace(QUICK, learning_rate=3.0, average=0.0, warm_up=1, steps=8)
     adapter = tune(generator, footage, by_pixels, others, harmful)

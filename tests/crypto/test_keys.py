@@ -99,6 +99,13 @@ def test_bad_calls(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_public_half_in_place_of_the_key_is_named(saved: tuple[Path, OwnerKeys]) -> None:
+    path, _ = saved
+    with pytest.raises(UsageError, match="public half") as caught:
+        public_half(path.with_suffix(".pub"))
+    assert ".key" in caught.value.hint
+
+
 def test_swapped_public_half_is_refused(saved: tuple[Path, OwnerKeys]) -> None:
     path, _ = saved
     file = json.loads(path.read_text())

@@ -65,6 +65,14 @@ def test_registering_again_replaces(registry: Registry) -> None:
     assert registry.list() == [moved]
 
 
+def test_a_new_double_at_the_place_of_a_deleted_one(registry: Registry) -> None:
+    registry.register(double(1))
+    registry.register(double(2))
+    at_the_place = dataclasses.replace(double(3), path=double(1).path)
+    registry.register(at_the_place)
+    assert registry.list() == [at_the_place, double(2)]
+
+
 def test_forgetting(registry: Registry) -> None:
     registry.register(double(1))
     assert registry.forget(double(1).bundle_id)
