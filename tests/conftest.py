@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from cameo.generators.reference import ReferenceGenerator
     from cameo.generators.references import ReferenceIdentity
     from cameo.records import Enrollment, FaceTrack
+
+# Before torch is loaded: threads that wait shall sleep, or tests beside other work take twenty times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 FPS = 25.0
 SIZE = 128

@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if traceback:
         words = words[1:]
     _hush_libraries()
+    _share_cores()
     try:
         status = _run(words)
         sys.stdout.flush()
@@ -69,6 +70,11 @@ def _hush_libraries() -> None:
         warnings.simplefilter("ignore")
     for library in ("DIFFUSERS", "TRANSFORMERS"):
         os.environ.setdefault(f"{library}_VERBOSITY", "error")
+
+
+def _share_cores() -> None:
+    """Let waiting threads sleep: two enrolments at once, or a busy machine, otherwise take twenty times as long."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _run(words: list[str]) -> int:
