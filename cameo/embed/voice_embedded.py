@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cameo.embed.shipped import read_weights
-from cameo.embed.voice_features import RATE_HZ, Mixture, cepstra, levelled, normalised, pitch, statistics
+from cameo.embed.voice_features import RATE_HZ, Mixture, cepstra, normalised, pitch, statistics
 from cameo.errors import CaptureRejected, UsageError
 
 if TYPE_CHECKING:
@@ -100,7 +100,6 @@ def windows(length: int) -> list[tuple[int, int]]:
 
 def measure(samples: Float32, mixture: Mixture) -> tuple[Float32, Float32]:
     """Measure one window: statistics `[61]` and the supervector `[40 K]`."""
-    samples = levelled(samples)
     spoken = cepstra(samples)
     return statistics(spoken, *pitch(samples)), mixture.supervector(normalised(spoken))
 

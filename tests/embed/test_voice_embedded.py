@@ -56,10 +56,10 @@ def test_loudness_does_not_matter(encoder: EmbeddedVoiceEncoder) -> None:
     assert encoder.embed(sound) @ encoder.embed(0.05 * sound) > 0.98
 
 
-def test_faint_noise_leaves_the_speaker_nearest(encoder: EmbeddedVoiceEncoder) -> None:
+def test_noise_leaves_the_speaker_nearest(encoder: EmbeddedVoiceEncoder) -> None:
     noise = np.random.default_rng(5).standard_normal(6 * RATE_HZ).astype(np.float32)
     clean = np.stack([encoder.embed(speak(s, 0)) for s in range(SPEAKERS)])
-    noisy = np.stack([encoder.embed(speak(s, 1) + 0.0003 * noise) for s in range(SPEAKERS)])
+    noisy = np.stack([encoder.embed(speak(s, 1) + 0.002 * noise) for s in range(SPEAKERS)])
     assert ((clean @ noisy.T).argmax(0) == np.arange(SPEAKERS)).mean() >= 0.8
 
 
