@@ -123,6 +123,8 @@ def measure_voices(encoder: VoiceEncoder, folder: Path) -> dict[str, Pairs]:
     """Every set of voice pairs by its name."""
     readings = held_out(read_speakers(folder))
     usable = [reading for reading in readings if len(reading) >= 4 * 16_000]
+    if not usable:
+        raise SystemExit(f"{folder} holds no readings of 4 s: give the folder with one folder of *.flac per speaker")
     seconds = np.median([len(reading) for reading in usable]) / 16_000 / 2
     return {
         f"{len(usable)} readers, {seconds:.0f} s against {seconds:.0f} s": spoken_halves(encoder, usable, False),

@@ -92,7 +92,7 @@ def measure(clip: Path | None) -> dict[str, Any]:
     """Enrol, cast, then verify and help many times."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        os.environ.update(CAMEO_PASSPHRASE="for measuring only", XDG_DATA_HOME=str(folder), XDG_STATE_HOME=str(folder))
+        os.environ.update(CAMEO_PASSPHRASE="for measuring only", CAMEO_HOME=str(folder / "home"))
         clip = clip or recording(folder)
         key, double = folder / "ada.key", folder / "ada.cameo"
         run(*CAMEO, "keygen", "--out", key)

@@ -140,10 +140,10 @@ def enroll(
             recording, track, speech, quality, face, voice_template, frame_likeness, frames_used, window_likeness,
             adapter, _described(sealed), agreement.act.text, steps.seconds, _versions(),
         )  # fmt: skip
-        # 5. Report and remember.
-        if options.report is not None:
-            write_report(options.report, enrollment)
-        _register(sealed)
+        # 5. Remember and report.
+        with _registered(sealed):
+            if options.report is not None:
+                write_report(options.report, enrollment)
     store.clear()
     return enrollment
 
@@ -233,7 +233,12 @@ def _all_or_nothing(out: StrPath) -> Iterator[None]:
         raise
 
 
-def _register(sealed: VerifiedBundle) -> None:
+@contextmanager
+def _registered(sealed: VerifiedBundle) -> Iterator[None]:
+    """Register the double, and take that back when what follows fails.
+
+    The report comes last: it is not encrypted, and must not outlive a double that was taken back.
+    """
     manifest = sealed.manifest
     encoders = tuple(encoder.id for encoder in manifest.encoders)
     path = sealed.path.resolve()
@@ -242,6 +247,11 @@ def _register(sealed: VerifiedBundle) -> None:
     )
     with closing(Registry()) as registry:
         registry.register(double)
+        try:
+            yield
+        except BaseException:
+            registry.forget(double.bundle_id)
+            raise
 
 
 def _described(sealed: VerifiedBundle) -> SealedFile:

@@ -40,7 +40,8 @@ class ClipSource:
     """Say where a clip came from and what the file declared.
 
     `sha256` is of the whole file; `width`, `height` are after rotation; `fps` is the measured mean rate of the
-    picture track; `rate_hz`, `channels` are of the sound as stored (0 if there is none).
+    picture track; `rate_hz`, `channels` are of the sound as stored (0 if there is none); `voice_name` is the file the
+    sound came from, "" when it is the clip's own.
     """
 
     name: str
@@ -55,6 +56,7 @@ class ClipSource:
     duration_s: float
     rate_hz: int
     channels: int
+    voice_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Train the reference generator's base weights from scratch, on rendered people only.
 
-    python -m benchmarks.training.base_data SHARDS --shards 40
-    python -m benchmarks.training.train_base SHARDS --out cameo/generators/weights/reference.safetensors --seconds 5400
+    python -m benchmarks.training.base_data SHARDS --shards 28
+    python -m benchmarks.training.train_base SHARDS --out cameo/generators/weights/reference.safetensors --seconds 3900
 
 Shards that appear while training are picked up. Seed, steps, time and the loss curve are written beside the weights;
 a killed run continues from its last checkpoint with --resume. Runs on a GPU where there is one, else on the CPU.

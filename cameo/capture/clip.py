@@ -109,6 +109,7 @@ def read_clip(
         duration_s=max(declared_s, pictures.end_s),
         rate_hz=stored.rate_hz,
         channels=stored.channels,
+        voice_name=Path(voice).name if voice is not None else "",
     )
     return Clip(pictures.frames, pictures.times_s, samples, pictures.end_s, source, settings.rate_hz)
 

@@ -14,7 +14,7 @@ from cameo.seal.bundle import Bundle
 from cameo.seal.consent import ConsentRecord, describe
 from cameo.seal.manifest import Manifest
 
-_ASSURANCE = {
+ASSURANCE = {
     "consistency-only": "consistency-only: tells whether a clip is one person, not who they are",
     "matched": "matched: the encoders' error rates on strangers are known",
     "none": "none: no encoder is named",
@@ -52,7 +52,7 @@ def verify(words: Sequence[str]) -> None:
         ("key", f"{given}{note}"),
         ("bundle", manifest.bundle_id),
         ("made", _moment(manifest.created)),
-        ("assurance", _ASSURANCE[manifest.assurance]),
+        ("assurance", ASSURANCE[manifest.assurance]),
         ("consent", "withdrawn" if verified.consent.withdrawn else "given"),
     ]
     terminal.result(value, as_json, [f"verified: {file} is whole and signed by its owner", *terminal.table(rows)])
@@ -81,7 +81,7 @@ def inspect(words: Sequence[str]) -> None:
         "in_words": describe(record.terms),
     }
     rows = [("signature", signature), *_manifest_rows(manifest), *_consent_rows(record)]
-    size = f"{_size(bundle.size)} in {len(manifest.parts)} parts"
+    size = f"{terminal.size(bundle.size)} in {len(manifest.parts)} parts"
     terminal.result(value, as_json, [f"{file}: a double, {size}", *terminal.table(rows)])
 
 
@@ -98,13 +98,13 @@ def _manifest_rows(manifest: Manifest) -> list[tuple[str, str]]:
         ("owner", manifest.owner),
         ("bundle", manifest.bundle_id),
         ("made", _moment(manifest.created)),
-        ("assurance", _ASSURANCE[manifest.assurance]),
+        ("assurance", ASSURANCE[manifest.assurance]),
     ]
     for encoder in manifest.encoders:
         licence = f", {encoder.licence}" if encoder.licence else ""
         rows.append(("encoders", f"{encoder.modality}: {encoder.id} ({encoder.assurance}{licence})"))
     rows += [("generators", f"{entry.id} (base {entry.base_digest[:12]}…)") for entry in manifest.generators]
-    rows += [("parts", f"{part.name}, {_size(part.size)}, encrypted") for part in manifest.parts]
+    rows += [("parts", f"{part.name}, {terminal.size(part.size)}, encrypted") for part in manifest.parts]
     rows += [("about", f"{name}: {value}") for name, value in manifest.about.items()]
     return rows
 
@@ -130,9 +130,3 @@ def _beside(file: Path) -> Path:
 def _moment(at: datetime.datetime) -> str:
     utc = at.astimezone(datetime.UTC)
     return f"{utc.day} {utc:%B %Y, %H:%M} UTC"
-
-
-def _size(size: int) -> str:
-    if size >= 1_000_000:
-        return f"{size / 1e6:.1f} MB"
-    return f"{size / 1e3:.1f} kB" if size >= 1000 else f"{size} bytes"

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from cameo.cli import terminal
 from cameo.cli.arguments import VerbParser
+from cameo.cli.bundle import ASSURANCE
 from cameo.errors import CaptureRejected, UsageError
 from cameo.files import require_free
-from cameo.records import CONSISTENCY_ONLY, QualityReport
+from cameo.records import QualityReport
 from cameo.seal.consent import DEFAULT_TERMS, load_terms, resolve_terms, text_shown
 
 if TYPE_CHECKING:
@@ -103,11 +104,10 @@ def _value(made: Enrollment, report: Path | None) -> dict[str, object]:
 
 def _lines(made: Enrollment, report: Path | None) -> list[str]:
     before, after = _likeness(made)
-    meaning = "tells one person from a mixture, not who it is" if made.sealed.assurance == CONSISTENCY_ONLY else ""
     rows = [
-        ("double", f"{made.sealed.path}  {made.sealed.size / 1e6:.1f} MB, opens with your key only"),
+        ("double", f"{made.sealed.path}  {terminal.size(made.sealed.size)}, opens with your key only"),
         ("likeness", f"{before:.2f} before tuning, {after:.2f} after  (1 is the same face)"),
-        ("assurance", f"{made.sealed.assurance}{': ' * bool(meaning)}{meaning}"),
+        ("assurance", ASSURANCE[made.sealed.assurance]),
         ("took", f"{sum(made.seconds.values()):.0f} s"),
     ]
     if report:

@@ -108,6 +108,13 @@ def progress() -> Iterator[Progress]:
         yield update
 
 
+def size(count: int) -> str:
+    """Print a number of bytes."""
+    if count >= 1_000_000:
+        return f"{count / 1e6:.1f} MB"
+    return f"{count / 1e3:.1f} kB" if count >= 1000 else f"{count} bytes"
+
+
 def confirm(question: str, yes: bool) -> None:
     """Ask for a typed yes, unless `yes` says that the caller has it already.
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cameo.generators.warp import warp_to
+from cameo.generators.warp import LIP_BOTTOM, LIP_TOP, UPPER_SHARE, warp_to
 
 if TYPE_CHECKING:
     from cameo.generators.base import Motion
@@ -28,12 +28,11 @@ MEASURES = 6  # yaw, pitch, roll, eyes, lips' parting, mouth's width
 REACH = 2.5  # standard deviations; a texture is not extrapolated further
 RIDGE = 0.5  # on persons a-d of benchmarks/adapter_gain.py: 0.05 follows noise in the landmarks, 1.0 freezes the face
 LEAST_GAP = 0.03  # of the lips, in picture half extents: closer points would fold the picture
-UPPER_SHARE = 0.25  # of the lips' parting is done by the upper lip
 LEAST_SPREAD = 1e-3
 REGISTER_ROUNDS = 3
 FLOW_SCALE = 2  # the flow is found on enlarged frames
 FLOW_SIGMA_PX, FLOW_LIMIT_PX = 2.0, 2.0  # smoothness and reach of the flow, in pixels of a frame
-EYE_L, EYE_R, NOSE, MOUTH_L, MOUTH_R, LIP_TOP, LIP_BOTTOM = range(7)
+EYE_L, EYE_R, NOSE, MOUTH_L, MOUTH_R = range(5)
 WITH_LIPS = tuple(range(10))
 
 

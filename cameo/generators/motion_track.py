@@ -15,6 +15,7 @@ from torch import Tensor
 
 from cameo.generators.base import Motion
 from cameo.generators.reference_net import FPS
+from cameo.generators.warp import CHIN, LIP_BOTTOM, LIP_TOP, UPPER_SHARE
 
 if TYPE_CHECKING:
     from cameo.generators.references import ReferenceIdentity
@@ -24,8 +25,6 @@ SWAY_S = 0.45  # heads drift over about this time
 REACH = 1.8  # at most this many standard deviations from the neutral look
 BLINK_EVERY_S, BLINK_S = 3.6, 0.09
 SYLLABLE_HZ, PHRASE_S = 4.0, 2.2
-LIP_TOP, LIP_BOTTOM, CHIN = 5, 6, 7
-UPPER_SHARE = 0.25  # of the lips' parting is done by the upper lip
 CHIN_SHARE = 0.55  # how far the chin follows the lower lip
 
 

@@ -11,6 +11,8 @@ from torch import Tensor
 
 # Eyes, nose, mouth corners, chin, jaw. No lips: a closing mouth would fold the picture; the network redraws it.
 WARP_POINTS = (0, 1, 2, 3, 4, 7, 8, 9)
+LIP_TOP, LIP_BOTTOM, CHIN = 5, 6, 7
+UPPER_SHARE = 0.25  # of the lips' parting is done by the upper lip
 _GRID = (-1.3, -0.45, 0.45, 1.3)
 ANCHORS = tuple((x, y) for x in _GRID for y in _GRID if max(abs(x), abs(y)) > 1)
 STIFFNESS = 0.04  # ridge on the spline: landmark noise should not fold the picture

@@ -126,6 +126,8 @@ def test_voice_replaces_the_sound(recorder: Recorder, tmp_path: Path, name: str,
     clip = read_clip(path, voice=tmp_path / name)
     assert abs(burst_s(clip.sound) - 1.5) < 0.03
     assert clip.source.audio_codec in (codec, "opus")
+    assert clip.source.voice_name == name
+    assert read_clip(path).source.voice_name == ""
 
 
 @pytest.mark.parametrize(("fps", "kept"), [(10, 20), (24, 48), (25, 50), (50, 50), (60, 50)])

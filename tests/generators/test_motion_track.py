@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from cameo.generators.base import Footage, Motion
-from cameo.generators.motion_track import LIP_BOTTOM, LIP_TOP, borrow, mouth_envelope, speak, wander
+from cameo.generators.motion_track import borrow, mouth_envelope, speak, wander
 from cameo.generators.references import ReferenceIdentity
+from cameo.generators.warp import LIP_BOTTOM, LIP_TOP
 
 RATE_HZ = 16_000
 

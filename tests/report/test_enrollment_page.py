@@ -70,6 +70,12 @@ def test_it_says_what_was_made_from_what_for_whom(page: Page, enrollment: Enroll
     assert f"Only the holder of the owner's key, {enrollment.sealed.owner[:16]}…" in page.text
 
 
+def test_a_voice_from_elsewhere_is_said(enrollment: Enrollment) -> None:
+    source = replace(enrollment.clip.source, voice_name="voice.wav")
+    page = Page(render_report(replace(enrollment, clip=replace(enrollment.clip, source=source))))
+    assert f"A double of the face in {source.name} and the voice in voice.wav ." in page.text
+
+
 def test_the_assurance_is_explained(enrollment: Enrollment, page: Page) -> None:
     assert "Assurance: consistency-only. The likeness scores tell whether a clip is one person and whether" in page.text
     assert "not who somebody is" in page.text
@@ -151,12 +157,13 @@ def test_it_has_a_dark_and_a_narrow_form(page: Page) -> None:
     assert used - {"--moments"} <= colours[0]
 
 
-@pytest.mark.parametrize("field", ["path", "name", "container", "consent", "reason", "version", "step", "part"])
+@pytest.mark.parametrize("field", ["path", "name", "voice", "container", "consent", "reason", "version", "step", "part"])
 def test_what_comes_from_outside_is_escaped(enrollment: Enrollment, field: str) -> None:
     sealed, clip, quality = enrollment.sealed, enrollment.clip, enrollment.quality
     evil = {
         "path": lambda: replace(enrollment, sealed=replace(sealed, path=HOSTILE)),
         "name": lambda: replace(enrollment, clip=replace(clip, source=replace(clip.source, name=HOSTILE))),
+        "voice": lambda: replace(enrollment, clip=replace(clip, source=replace(clip.source, voice_name=HOSTILE))),
         "container": lambda: replace(enrollment, clip=replace(clip, source=replace(clip.source, container=HOSTILE))),
         "consent": lambda: replace(enrollment, consent=(HOSTILE, f"  - {HOSTILE}")),
         "reason": lambda: replace(enrollment, quality=replace(quality, reasons=(HOSTILE,) * len(quality.reasons))),
