@@ -1,6 +1,6 @@
 """Render training chunks for the reference generator's base, in shards.
 
-    python benchmarks/training/base_data.py SHARDS --seed 0 --shards 40
+    python benchmarks/training/base_data.py SHARDS --seed 0 --shards 28
 
 Each identity gets one scene with eight differently posed segments of eight frames; every segment becomes one chunk. Its
 reference is a warped frame of another segment and its learned appearance is fitted to the other segments, as a
@@ -125,7 +125,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--shards", type=int, default=40)
+    parser.add_argument("--shards", type=int, default=28)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

@@ -152,7 +152,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shards", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=5400)
+    parser.add_argument("--seconds", type=float, default=3900)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--lr", type=float, default=1.0e-3)
     parser.add_argument("--muon", type=float, default=4.0, help="learning rate of the block matrices, over --lr")

@@ -23,8 +23,8 @@ from cameo.generators.references import (
 STRIDE = 2  # frames between training windows
 FOLDS = 4  # an appearance is measured on frames it was not fitted to
 DRAWS = 3  # each window is trained with its three best references
-# Of the share and the trust that least squares asks for: it likes smooth pictures. On persons a-d of
-# benchmarks/adapter_gain.py, half of both gives a mean likeness of 0.893 and a mouth correlation of 0.77, all of both
+# Of the share and the trust that least squares asks for: it likes smooth pictures. When this was chosen, on persons a-d
+# of benchmarks/adapter_gain.py, half of both gave a mean likeness of 0.893 and a mouth correlation of 0.77, all of both
 # 0.886 and 0.73, none 0.894 and 0.79.
 CAUTION = 0.5
 LEAST_TRUST = 0.05  # a channel that is not trusted at all would never learn

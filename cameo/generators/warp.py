@@ -15,6 +15,7 @@ LIP_TOP, LIP_BOTTOM, CHIN = 5, 6, 7
 UPPER_SHARE = 0.25  # of the lips' parting is done by the upper lip
 _GRID = (-1.3, -0.45, 0.45, 1.3)
 ANCHORS = tuple((x, y) for x in _GRID for y in _GRID if max(abs(x), abs(y)) > 1)
+BATCH = 64  # frames bent at once: each takes a few MB of distances while it is bent
 STIFFNESS = 0.04  # ridge on the spline: landmark noise should not fold the picture
 
 
@@ -40,6 +41,11 @@ def warp_to(frames: Tensor, source: Tensor, target: Tensor, used: tuple[int, ...
 
     Source: thin-plate spline, F. L. Bookstein, "Principal warps" (1989), solved for the inverse map.
     """
+    batches = zip(frames.split(BATCH), source.split(BATCH), target.split(BATCH), strict=True)
+    return torch.cat([_warp(*batch, used) for batch in batches])
+
+
+def _warp(frames: Tensor, source: Tensor, target: Tensor, used: tuple[int, ...]) -> Tensor:
     n, size, device = frames.shape[0], frames.shape[1], frames.device
     anchors = torch.tensor(ANCHORS, device=device).expand(n, -1, -1)
     src = torch.cat([source[:, used], anchors], 1)

@@ -157,7 +157,10 @@ def test_it_has_a_dark_and_a_narrow_form(page: Page) -> None:
     assert used - {"--moments"} <= colours[0]
 
 
-@pytest.mark.parametrize("field", ["path", "name", "voice", "container", "consent", "reason", "version", "step", "part"])
+FIELDS = ("path", "name", "voice", "container", "consent", "reason", "version", "step", "part")
+
+
+@pytest.mark.parametrize("field", FIELDS)
 def test_what_comes_from_outside_is_escaped(enrollment: Enrollment, field: str) -> None:
     sealed, clip, quality = enrollment.sealed, enrollment.clip, enrollment.quality
     evil = {
