@@ -15,7 +15,7 @@ def cast(words: Sequence[str]) -> None:
     parser = VerbParser("cast", "Generate a clip of the double in FILE, with its owner's key.")
     parser.add_argument("file", type=Path, metavar="FILE", help="the .cameo file")
     parser.add_argument("--key", type=Path, required=True, metavar="KEY", help="the owner's .key file")
-    parser.add_argument("--out", type=Path, required=True, metavar="MP4", help="the video to write")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="MP4", help="the video to write")
     parser.add_argument("--generator", default="reference", metavar="NAME", help="default: reference")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="another seed, another motion (default 0)")
     parser.add_argument("--frames", type=int, default=100, metavar="N", help="8 to 1500, 25 a second (default 100)")

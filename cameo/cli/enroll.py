@@ -66,7 +66,7 @@ def _read(words: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("clip", type=Path, metavar="CLIP", help="the video: MP4, MOV, WebM, …")
     parser.add_argument("--key", type=Path, required=True, metavar="KEY", help="the owner's .key file")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .cameo file to write")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="the .cameo file to write")
     parser.add_argument("--voice", type=Path, metavar="SOUND", help="a recording of the voice, if not in the clip")
     parser.add_argument("--consent", type=Path, metavar="TOML", help="what you allow (default: your own clips only)")
     parser.add_argument("--report", type=Path, metavar="HTML", help="write a page that shows what was made")

@@ -15,7 +15,7 @@ def keygen(words: Sequence[str]) -> None:
     """Run `cameo keygen`."""
     parser = VerbParser("keygen", "Make an owner's keys, protected by a passphrase: $CAMEO_PASSPHRASE, or asked.")
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help="the key file; the .pub file is put beside it"
+        "-o", "--out", type=Path, required=True, metavar="FILE", help="the key file; the .pub file is put beside it"
     )
     parser.add_argument("--keyring", action="store_true", help="remember the passphrase in the system's keyring")
     parser.add_json()

@@ -31,7 +31,7 @@ def test_a_clip(cli: Cli, enrolled: Enrolled, key: Path, tmp_path: Path) -> None
 
 def test_json(cli: Cli, enrolled: Enrolled, key: Path, tmp_path: Path) -> None:
     out = tmp_path / "clip.mp4"
-    done = cli("cast", enrolled.double, "--key", key, "--out", out, "--frames", 10, "--json")
+    done = cli("cast", enrolled.double, "--key", key, "-o", out, "--frames", 10, "--json")
     told = json.loads(done.out)
     assert told["path"] == str(out)
     assert told["frames"] == 10
