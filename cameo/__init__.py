@@ -8,7 +8,7 @@ Keys come first. They are two files: `ada.key` stays with its owner under a pass
 
     import cameo
 
-    keys = cameo.OwnerKeys.generate()
+    keys = cameo.Keys.generate()
     keys.save("ada.key", passphrase="correct horse battery staple")
 
 Enrolling reads the recording, checks that it is good enough, finds the face and the voice, tunes an adapter for a
@@ -46,8 +46,8 @@ _DOORS = {
     "VerifiedBundle": "cameo.seal.bundle",
     "ContentKeys": "cameo.seal.unlock",
     "unlock_as_owner": "cameo.seal.unlock",
-    "OwnerKeys": "cameo.crypto.keys",
-    "OwnerPublic": "cameo.crypto.keys",
+    "Keys": "cameo.crypto.keys",
+    "PublicKeys": "cameo.crypto.keys",
     "ConsentTerms": "cameo.seal.consent",
     "Purpose": "cameo.seal.consent",
     "load_terms": "cameo.seal.consent",
@@ -66,8 +66,8 @@ __all__ = ["__version__", *_DOORS]  # noqa: PLE0604
 
 if TYPE_CHECKING:
     from cameo.casting import cast as cast
-    from cameo.crypto.keys import OwnerKeys as OwnerKeys
-    from cameo.crypto.keys import OwnerPublic as OwnerPublic
+    from cameo.crypto.keys import Keys as Keys
+    from cameo.crypto.keys import PublicKeys as PublicKeys
     from cameo.enrollment import EnrollOptions as EnrollOptions
     from cameo.enrollment import enroll as enroll
     from cameo.errors import CameoError as CameoError

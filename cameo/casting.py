@@ -22,7 +22,7 @@ from cameo.seal.consent import permits
 from cameo.seal.unlock import unlock_as_owner
 
 if TYPE_CHECKING:
-    from cameo.crypto.keys import OwnerKeys
+    from cameo.crypto.provider import KeyProvider
     from cameo.records import UInt8
 
 Progress = Callable[[str, float], None]
@@ -34,7 +34,7 @@ SHOWN_PX = 384  # small frames are enlarged to about this side, so that a player
 def cast(
     bundle: str | os.PathLike[str],
     *,
-    keys: OwnerKeys,
+    keys: KeyProvider,
     out: str | os.PathLike[str],
     generator: str = "reference",
     seed: int = 0,

@@ -38,7 +38,7 @@ from cameo.seal.checkpoint import SealedCheckpoint
 from cameo.seal.consent import DEFAULT_TERMS, ConsentTerms, Method, agree, resolve_terms
 
 if TYPE_CHECKING:
-    from cameo.crypto.keys import OwnerKeys
+    from cameo.crypto.provider import KeyProvider
     from cameo.generators.base import Generator
     from cameo.records import Adapter, EncoderInfo, Template
     from cameo.seal.bundle import VerifiedBundle
@@ -74,7 +74,7 @@ class EnrollOptions:
 def enroll(
     clip: StrPath,
     *,
-    keys: OwnerKeys,
+    keys: KeyProvider,
     out: StrPath,
     voice: StrPath | None = None,
     options: EnrollOptions | None = None,
@@ -206,7 +206,7 @@ def _settings_of(recipe: Recipe, generator: Generator, judge: EncoderInfo) -> tu
 
 
 def _seal(
-    out: StrPath, keys: OwnerKeys, agreement: Agreement, templates: tuple[Template, Template], adapter: Adapter
+    out: StrPath, keys: KeyProvider, agreement: Agreement, templates: tuple[Template, Template], adapter: Adapter
 ) -> VerifiedBundle:
     parts = [Part(f"template.{t.encoder.modality}", t.encoder.modality, pack_template(t)) for t in templates]
     parts += [

@@ -38,7 +38,7 @@ def make_double(folder: Path, seed: int, seconds: float, steps: int) -> None:
     show = step_lines()
     selfie, double, clip = folder / "selfie.mp4", folder / "sample.cameo", folder / "clip.mp4"
     folder.mkdir(parents=True, exist_ok=True)
-    keys = cameo.OwnerKeys.generate()
+    keys = cameo.Keys.generate()
     pub = keys.save(folder / "sample.key", passphrase=secrets.token_urlsafe(16))
 
     write_selfie(selfie, seed, seconds, show)
@@ -49,7 +49,7 @@ def make_double(folder: Path, seed: int, seconds: float, steps: int) -> None:
     judged = {step.step: step.likeness for step in enrolled.adapter.curve}
     print(f"likeness {judged[0]:.3f} before tuning, {judged[enrolled.adapter.best_step]:.3f} as kept")
 
-    verified = cameo.Bundle.open(double).verify(cameo.OwnerPublic.load(pub))
+    verified = cameo.Bundle.open(double).verify(cameo.PublicKeys.load(pub))
     print(f"verified {', '.join(part.name for part in verified.manifest.parts)}")
 
     made = cameo.cast(double, keys=keys, out=clip, seed=seed, progress=show)

@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("owner", type=Path, help="the owner's .pub file, got from the owner")
     options = parser.parse_args(arguments)
     try:
-        owner = cameo.OwnerPublic.load(options.owner)
+        owner = cameo.PublicKeys.load(options.owner)
         verified = cameo.Bundle.open(options.double).verify(owner)
     except cameo.CameoError as error:
         print(f"error: {error.message}\nhint: {error.hint}", file=sys.stderr)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cameo.adapt.recipe import Recipe
-    from cameo.crypto.keys import OwnerKeys
+    from cameo.crypto.keys import Keys
     from cameo.generators.base import Footage
     from cameo.generators.reference import ReferenceGenerator
     from cameo.generators.references import ReferenceIdentity
@@ -140,7 +140,7 @@ class Enrolled:
     """Hold a real enrolment, made with few tuning steps, and its owner's keys."""
 
     made: Enrollment
-    keys: OwnerKeys
+    keys: Keys
     double: Path
     report: Path
     home: Path
@@ -149,11 +149,11 @@ class Enrolled:
 @pytest.fixture(scope="session")
 def enrolled(selfie: Path, tmp_path_factory: pytest.TempPathFactory) -> Enrolled:
     """Enrol the sample person once for all tests that only look."""
-    from cameo.crypto.keys import OwnerKeys
+    from cameo.crypto.keys import Keys
     from cameo.enrollment import EnrollOptions, enroll
 
     folder = tmp_path_factory.mktemp("enrolled")
-    keys = OwnerKeys.generate()
+    keys = Keys.generate()
     double, report, home = folder / "ada.cameo", folder / "ada.html", folder / "home"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CAMEO_HOME", str(home))

@@ -64,7 +64,7 @@ def test_another_seed_moves_otherwise(enrolled: Enrolled, tmp_path: Path) -> Non
 
 def test_a_strangers_key_opens_nothing(enrolled: Enrolled, tmp_path: Path) -> None:
     with pytest.raises(NotVerified):
-        cast(enrolled.double, keys=cameo.OwnerKeys.generate(), out=tmp_path / "clip.mp4")
+        cast(enrolled.double, keys=cameo.Keys.generate(), out=tmp_path / "clip.mp4")
     assert not list(tmp_path.iterdir())
 
 

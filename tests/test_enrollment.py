@@ -141,7 +141,7 @@ def test_wrong_names_are_said_before_any_work(
     with pytest.raises(UsageError, match=message):
         enroll(
             selfie,
-            keys=cameo.OwnerKeys.generate(),
+            keys=cameo.Keys.generate(),
             out=tmp_path / "a.cameo",
             options=EnrollOptions(**change),  # type: ignore[arg-type]
             progress=lambda label, _share: labels.append(label),
@@ -158,7 +158,7 @@ def test_terms_are_what_gets_sealed(enrolled: Enrolled) -> None:
 
 
 def test_a_run_broken_off_while_tuning_goes_on(selfie: Path, home: Path, tmp_path: Path) -> None:
-    keys, out = cameo.OwnerKeys.generate(), tmp_path / "a.cameo"
+    keys, out = cameo.Keys.generate(), tmp_path / "a.cameo"
     options = EnrollOptions(
         recipe=dataclasses.replace(quick_recipe(), steps=6),
         report=tmp_path / "a.html",
@@ -203,7 +203,7 @@ def test_a_full_disk_leaves_nothing(
     monkeypatch.setattr(files, "_flush", full)
     out = tmp_path / "a.cameo"
     with pytest.raises(OutputError, match="no space left") as caught:
-        enroll(selfie, keys=cameo.OwnerKeys.generate(), out=out, options=EnrollOptions(report=tmp_path / "a.html"))
+        enroll(selfie, keys=cameo.Keys.generate(), out=out, options=EnrollOptions(report=tmp_path / "a.html"))
     assert "free some disk space" in caught.value.hint
     assert sorted(p.name for p in tmp_path.iterdir()) == ["home"]
     monkeypatch.undo()
@@ -317,5 +317,5 @@ def test_a_recording_that_cannot_be_kept_is_not_promised(selfie: Path, home: Pat
     terms = ConsentTerms((Purpose("birthday"),), retention=Retention(captures=True))
     with pytest.raises(UsageError, match="not supported yet"):
         enroll(
-            selfie, keys=cameo.OwnerKeys.generate(), out=tmp_path / "a.cameo", options=EnrollOptions(terms=terms)
+            selfie, keys=cameo.Keys.generate(), out=tmp_path / "a.cameo", options=EnrollOptions(terms=terms)
         )  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cameo.cli import terminal
 from cameo.cli.arguments import VerbParser
-from cameo.crypto.keys import OwnerPublic
+from cameo.crypto.keys import PublicKeys
 from cameo.errors import UsageError
 from cameo.seal.bundle import Bundle
 from cameo.seal.consent import ConsentRecord, describe
@@ -31,7 +31,7 @@ def verify(words: Sequence[str]) -> None:
     )
     file, owner, as_json = _read(parser, words)
     given = owner or _beside(file)
-    verified = Bundle.open(file).verify(OwnerPublic.load(given))
+    verified = Bundle.open(file).verify(PublicKeys.load(given))
     manifest = verified.manifest
     value = {
         "verified": True,
@@ -64,7 +64,7 @@ def inspect(words: Sequence[str]) -> None:
     file, owner, as_json = _read(parser, words)
     bundle = Bundle.open(file)
     if owner:
-        verified = bundle.verify(OwnerPublic.load(owner))
+        verified = bundle.verify(PublicKeys.load(owner))
         manifest, record = verified.manifest, verified.consent.record
         signature = f"valid, by the key in {owner}"
     else:

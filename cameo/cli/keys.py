@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cameo.cli import terminal
 from cameo.cli.arguments import VerbParser
-from cameo.crypto.keys import OwnerKeys
+from cameo.crypto.keys import Keys
 from cameo.crypto.keystore import remember_passphrase
 
 
@@ -22,7 +22,7 @@ def keygen(words: Sequence[str]) -> None:
     options = parser.parse_args(words)
     out: Path = options.out
     passphrase = terminal.new_passphrase(out)
-    keys = OwnerKeys.generate()
+    keys = Keys.generate()
     pub = keys.save(out, passphrase)
     fingerprint = keys.public.fingerprint
     if options.keyring:

@@ -15,7 +15,7 @@ from cameo.errors import CameoError, NotPermitted, UsageError
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from cameo.crypto.keys import OwnerKeys
+    from cameo.crypto.keys import Keys
 
 Progress = Callable[[str, float], None]
 
@@ -130,21 +130,21 @@ def confirm(question: str, yes: bool) -> None:
         raise UsageError("you did not agree; nothing was made", "run it again and type yes")
 
 
-def load_keys(path: Path) -> OwnerKeys:
+def load_keys(path: Path) -> Keys:
     """Open an owner's key file: with $CAMEO_PASSPHRASE, the system's keyring, or by asking.
 
     Raises:
         UsageError, NotVerified: no such file, or no key file.
         NotPermitted: wrong passphrase, or none to be had.
     """
-    from cameo.crypto.keys import OwnerKeys, public_half
+    from cameo.crypto.keys import Keys, public_half
     from cameo.crypto.keystore import recall_passphrase
 
     public = public_half(path)
     passphrase = config.passphrase() or recall_passphrase(public.fingerprint)
     if passphrase is None:
         passphrase = _ask(f"Passphrase for {path}: ", f"no passphrase for {path}")
-    return OwnerKeys.load(path, passphrase)
+    return Keys.load(path, passphrase)
 
 
 def new_passphrase(path: Path) -> str:

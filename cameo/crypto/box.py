@@ -12,19 +12,17 @@ import struct
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
-from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from cameo.crypto.keys import OwnerKeys, OwnerPublic
+from cameo.crypto.hpke import hpke_seal
+from cameo.crypto.keys import PublicKeys
+from cameo.crypto.provider import KeyProvider
 from cameo.errors import NotPermitted, NotVerified
 
 KEY_BYTES = 32
 SALT_BYTES = 16
 CHUNK_BYTES = 64 * 1024
 TAG_BYTES = 16
-
-# RFC 9180, base mode.
-_HPKE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 
 
 def fresh_key() -> bytes:
@@ -57,23 +55,20 @@ def commitment_holds(key: bytes, commitment: str, *purpose: str) -> bool:
     return hmac.compare_digest(commit(key, *purpose), commitment)
 
 
-def wrap_key(key: bytes, recipient: OwnerPublic, *context: str) -> bytes:
+def wrap_key(key: bytes, recipient: PublicKeys, *context: str) -> bytes:
     """Encrypt `key` to `recipient` (HPKE); it opens only with the same `context`."""
-    return _HPKE.encrypt(key, recipient.decrypt_key, info=_wrap_info(context))
+    return hpke_seal(key, recipient.decrypt_key, _wrap_info(context))
 
 
-def unwrap_key(wrapped: bytes, keys: OwnerKeys, *context: str) -> bytes:
+def unwrap_key(wrapped: bytes, keys: KeyProvider, *context: str) -> bytes:
     """Decrypt a wrapped key.
 
     Raises:
         NotPermitted: it was wrapped to someone else, for another context, or was changed.
     """
-    try:
-        key = _HPKE.decrypt(wrapped, keys.decrypt_key, info=_wrap_info(context))
-    except (InvalidTag, ValueError):
-        raise NotPermitted("this key does not open the double", "use the key it was sealed to") from None
+    key = keys.open_box(wrapped, _wrap_info(context))
     if len(key) != KEY_BYTES:
-        raise NotPermitted("this key does not open the double", "use the key it was sealed to")
+        raise NotPermitted("this key does not open the double", "use the key it was sealed to", "wrong_key")
     return key
 
 

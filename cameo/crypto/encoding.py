@@ -14,6 +14,8 @@ from cameo.errors import NotVerified
 
 T = TypeVar("T")
 
+_AGAIN = "get the file again from its owner"
+
 SHA256_HEX = r"\A[0-9a-f]{64}\Z"
 
 
@@ -41,11 +43,38 @@ def decode_base64(text: str, what: str, size: int | None = None) -> bytes:
     try:
         data = base64.b64decode(text.encode("ascii"), validate=True)
     except (ValueError, binascii.Error):
-        raise NotVerified(f"{what} is not base64", "get the file again from its owner") from None
+        raise NotVerified(f"{what} is not base64", _AGAIN, "malformed") from None
     if encode_base64(data) != text:
-        raise NotVerified(f"{what} is base64 in a spelling that is not canonical", "get the file again from its owner")
+        raise NotVerified(f"{what} is base64 in a spelling that is not canonical", _AGAIN, "malformed")
     if size is not None and len(data) != size:
-        raise NotVerified(f"{what} is {len(data)} bytes, expected {size}", "get the file again from its owner")
+        raise NotVerified(f"{what} is {len(data)} bytes, expected {size}", _AGAIN, "malformed")
+    return data
+
+
+def encode_base64url(data: bytes) -> str:
+    """Write `data` as base64url without padding (RFC 4648 §5, as JOSE uses it)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def decode_base64url(text: str, what: str, size: int | None = None) -> bytes:
+    """Read unpadded base64url in its only canonical spelling.
+
+    Args:
+        text: the characters; padding, other alphabets, whitespace and set trailing bits are refused.
+        what: names the value in the error.
+        size: how many bytes it must be, if that is fixed.
+
+    Raises:
+        NotVerified: not canonical base64url, or of another size.
+    """
+    try:
+        data = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (ValueError, binascii.Error):
+        raise NotVerified(f"{what} is not base64url", _AGAIN, "malformed") from None
+    if encode_base64url(data) != text:
+        raise NotVerified(f"{what} is base64url in a spelling that is not canonical", _AGAIN, "malformed")
+    if size is not None and len(data) != size:
+        raise NotVerified(f"{what} is {len(data)} bytes, expected {size}", _AGAIN, "malformed")
     return data
 
 
@@ -67,13 +96,15 @@ def decode_json(raw: bytes, kind: type[T], what: str, limit: int) -> T:
         NotVerified: anything else than one well-formed document of that shape.
     """
     if len(raw) > limit:
-        raise NotVerified(f"{what} is {len(raw)} bytes, more than the {limit} allowed", "this is not a file of cameo")
+        raise NotVerified(
+            f"{what} is {len(raw)} bytes, more than the {limit} allowed", "this is not a file of cameo", "oversize"
+        )
     try:
         # msgspec keeps the last of two equal members; another reader may keep the first. So there are none.
         json.loads(raw.decode("utf-8"), object_pairs_hook=_unique_members, parse_constant=_refuse_constant)
         return msgspec.json.decode(raw, type=kind)
     except (ValueError, RecursionError) as error:
-        raise NotVerified(f"{what} is malformed: {_one_line(error)}", "get the file again from its owner") from None
+        raise NotVerified(f"{what} is malformed: {_one_line(error)}", _AGAIN, "malformed") from None
 
 
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

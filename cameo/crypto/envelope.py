@@ -11,7 +11,8 @@ from typing import Annotated
 import msgspec
 
 from cameo.crypto.encoding import SHA256_HEX, decode_base64, decode_json, encode_base64, encode_json
-from cameo.crypto.keys import OwnerKeys, OwnerPublic
+from cameo.crypto.keys import PublicKeys
+from cameo.crypto.provider import KeyProvider
 from cameo.errors import NotVerified
 
 _HINT = "the file was changed or is damaged: do not use it"
@@ -38,7 +39,7 @@ def authenticated_bytes(payload_type: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
 
 
-def sign_envelope(payload_type: str, payload: bytes, signers: Sequence[OwnerKeys]) -> Envelope:
+def sign_envelope(payload_type: str, payload: bytes, signers: Sequence[KeyProvider]) -> Envelope:
     """Sign `payload` by every one of `signers`, in order of their fingerprints."""
     message = authenticated_bytes(payload_type, payload)
     ordered = sorted(signers, key=lambda keys: keys.public.fingerprint)
@@ -74,7 +75,7 @@ def unverified_payload(envelope: Envelope, payload_type: str, what: str) -> byte
 
 
 def verify_envelope(
-    envelope: Envelope, payload_type: str, trusted: Iterable[OwnerPublic], what: str, threshold: int = 1
+    envelope: Envelope, payload_type: str, trusted: Iterable[PublicKeys], what: str, threshold: int = 1
 ) -> bytes:
     """Return the payload if at least `threshold` distinct keys of `trusted` signed it.
 

@@ -1,4 +1,4 @@
-"""Hold an owner's keys: Ed25519 to sign, X25519 to decrypt, in a file only its passphrase opens.
+"""Hold somebody's keys: Ed25519 to sign, X25519 to decrypt, in a file only its passphrase opens.
 
 The format is described byte by byte in `docs/reference/keys.md`.
 """
@@ -16,10 +16,12 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from cameo.crypto.encoding import SHA256_HEX, decode_base64, decode_json, encode_base64, encode_json, sha256_hex
+from cameo.crypto.hpke import hpke_open
 from cameo.errors import NotPermitted, NotVerified, OutputError, UsageError
 from cameo.files import atomic_create
 
 _FILE_LIMIT = 4096
+_WEAK = "ask its owner for a key made by cameo keygen"
 _PRIME = 2**255 - 19
 
 # y of the eight points whose order divides 8, canonical form; the sign bit of x is ignored. The library verifies
@@ -77,13 +79,13 @@ class _KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sealed: str
 
 
-class OwnerPublic:
-    """Hold the two public keys by which anyone knows an owner.
+class PublicKeys:
+    """Hold the two public keys by which anyone knows an owner, a friend or a host.
 
     Attributes:
         sign_bytes: 32 bytes, Ed25519.
         decrypt_bytes: 32 bytes, X25519.
-        fingerprint: SHA-256 (hex) over both, the owner's name in every file.
+        fingerprint: SHA-256 (hex) over both, their name in every file.
     """
 
     __slots__ = ("_sign", "_decrypt", "decrypt_bytes", "fingerprint", "sign_bytes")
@@ -96,13 +98,18 @@ class OwnerPublic:
         self.fingerprint = sha256_hex(b"cameo/v1/owner\0" + self.sign_bytes + self.decrypt_bytes)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, OwnerPublic) and self.fingerprint == other.fingerprint
+        return isinstance(other, PublicKeys) and self.fingerprint == other.fingerprint
 
     def __hash__(self) -> int:
         return hash(self.fingerprint)
 
     def __repr__(self) -> str:
-        return f"OwnerPublic({self.fingerprint[:16]}…)"
+        return f"PublicKeys({self.fingerprint[:16]}…)"
+
+    @property
+    def sign_key(self) -> Ed25519PublicKey:
+        """The key that signatures are verified with."""
+        return self._sign
 
     @property
     def decrypt_key(self) -> X25519PublicKey:
@@ -110,7 +117,7 @@ class OwnerPublic:
         return self._decrypt
 
     def verifies(self, signature: bytes, message: bytes) -> bool:
-        """Say whether `signature` over `message` is by this owner."""
+        """Say whether `signature` over `message` is by these keys."""
         try:
             self._sign.verify(signature, message)
         except InvalidSignature:
@@ -122,7 +129,7 @@ class OwnerPublic:
         return encode_json(_public_file(self)) + b"\n"
 
     @classmethod
-    def from_bytes(cls, raw: bytes, what: str = "the public key") -> OwnerPublic:
+    def from_bytes(cls, raw: bytes, what: str = "the public key") -> PublicKeys:
         """Read the content of a `.pub` file.
 
         Raises:
@@ -131,7 +138,7 @@ class OwnerPublic:
         return _open_public(decode_json(raw, _PublicFile, what, _FILE_LIMIT), what)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> OwnerPublic:
+    def load(cls, path: str | os.PathLike[str]) -> PublicKeys:
         """Read a `.pub` file.
 
         Raises:
@@ -141,32 +148,38 @@ class OwnerPublic:
         return cls.from_bytes(_read_small(path, "public key"), f"public key {path}")
 
 
-class OwnerKeys:
-    """Hold an owner's private keys. They never appear in `repr`, and no method hands them out."""
+class Keys:
+    """Hold private keys, of an owner, a friend or a host. They never appear in `repr`, and no method hands them out.
+
+    Implements `crypto.provider.KeyProvider`.
+    """
 
     __slots__ = ("_decrypt", "_sign", "public")
 
     def __init__(self, sign: Ed25519PrivateKey, decrypt: X25519PrivateKey) -> None:
         self._sign = sign
         self._decrypt = decrypt
-        self.public = OwnerPublic(sign.public_key().public_bytes_raw(), decrypt.public_key().public_bytes_raw())
+        self.public = PublicKeys(sign.public_key().public_bytes_raw(), decrypt.public_key().public_bytes_raw())
 
     def __repr__(self) -> str:
-        return f"OwnerKeys({self.public.fingerprint[:16]}…)"
+        return f"Keys({self.public.fingerprint[:16]}…)"
 
     @classmethod
-    def generate(cls) -> OwnerKeys:
+    def generate(cls) -> Keys:
         """Make fresh keys from the system's random source."""
         return cls(Ed25519PrivateKey.generate(), X25519PrivateKey.generate())
-
-    @property
-    def decrypt_key(self) -> X25519PrivateKey:
-        """The key that opens boxes sealed to this owner; for `crypto.box` alone."""
-        return self._decrypt
 
     def sign(self, message: bytes) -> bytes:
         """Sign `message` (64 bytes, Ed25519, RFC 8032)."""
         return self._sign.sign(message)
+
+    def open_box(self, sealed: bytes, info: bytes) -> bytes:
+        """Decrypt what was sealed to these keys (HPKE; see `crypto.hpke`).
+
+        Raises:
+            NotPermitted: it was sealed to others, for another `info`, or was changed.
+        """
+        return hpke_open(sealed, self._decrypt, info)
 
     def save(self, path: str | os.PathLike[str], passphrase: str) -> Path:
         """Write the key file (mode 0600) and, beside it, the `.pub` file.
@@ -214,7 +227,7 @@ class OwnerKeys:
         return encode_json(_KeyFile(header, encode_base64(sealed))) + b"\n"
 
     @classmethod
-    def from_bytes(cls, raw: bytes, passphrase: str, what: str = "the key file") -> OwnerKeys:
+    def from_bytes(cls, raw: bytes, passphrase: str, what: str = "the key file") -> Keys:
         """Open the content of a key file.
 
         Raises:
@@ -238,7 +251,7 @@ class OwnerKeys:
         return keys
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], passphrase: str) -> OwnerKeys:
+    def load(cls, path: str | os.PathLike[str], passphrase: str) -> Keys:
         """Open a key file.
 
         Raises:
@@ -248,7 +261,7 @@ class OwnerKeys:
         return cls.from_bytes(_read_small(path, "key file"), passphrase, f"key file {path}")
 
 
-def public_half(path: str | os.PathLike[str]) -> OwnerPublic:
+def public_half(path: str | os.PathLike[str]) -> PublicKeys:
     """Read who a key file claims to belong to, without its passphrase.
 
     Raises:
@@ -271,7 +284,9 @@ def load_ed25519(raw: bytes) -> Ed25519PublicKey:
     """
     y = int.from_bytes(raw, "little") & (2**255 - 1)
     if len(raw) != 32 or y >= _PRIME or y in _ED25519_SMALL_ORDER:
-        raise NotVerified("the Ed25519 key is weak or not canonical", "ask its owner for a key made by cameo keygen")
+        raise NotVerified(
+            "the Ed25519 key is weak or not canonical", "ask its owner for a key made by cameo keygen", "weak_key"
+        )
     return Ed25519PublicKey.from_public_bytes(raw)
 
 
@@ -283,7 +298,9 @@ def load_x25519(raw: bytes) -> X25519PublicKey:
     """
     u = int.from_bytes(raw, "little")
     if len(raw) != 32 or u >= _PRIME or u in _X25519_SMALL_ORDER:
-        raise NotVerified("the X25519 key is weak or not canonical", "ask its owner for a key made by cameo keygen")
+        raise NotVerified(
+            "the X25519 key is weak or not canonical", "ask its owner for a key made by cameo keygen", "weak_key"
+        )
     return X25519PublicKey.from_public_bytes(raw)
 
 
@@ -300,12 +317,12 @@ def _stretch(passphrase: str, salt: bytes) -> bytes:
     ).derive(words)
 
 
-def _public_file(public: OwnerPublic) -> _PublicFile:
+def _public_file(public: PublicKeys) -> _PublicFile:
     return _PublicFile(1, encode_base64(public.sign_bytes), encode_base64(public.decrypt_bytes), public.fingerprint)
 
 
-def _open_public(file: _PublicFile, what: str) -> OwnerPublic:
-    public = OwnerPublic(
+def _open_public(file: _PublicFile, what: str) -> PublicKeys:
+    public = PublicKeys(
         decode_base64(file.sign, f"{what}: sign", 32), decode_base64(file.decrypt, f"{what}: decrypt", 32)
     )
     if public.fingerprint != file.fingerprint:

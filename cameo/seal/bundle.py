@@ -18,7 +18,8 @@ import msgspec
 from cameo.crypto.box import commit, fresh_key, open_stream, seal_stream, wrap_key
 from cameo.crypto.encoding import decode_base64, encode_base64, encode_json, sha256_hex
 from cameo.crypto.envelope import Envelope, read_envelope, sign_envelope, unverified_payload, verify_envelope
-from cameo.crypto.keys import OwnerKeys, OwnerPublic
+from cameo.crypto.keys import PublicKeys
+from cameo.crypto.provider import KeyProvider
 from cameo.errors import NotPermitted, NotVerified, OutputError, UsageError
 from cameo.files import atomic_path
 from cameo.seal.consent import Agreement, Consent, ConsentRecord, read_consent, verify_consent, write_consent
@@ -68,7 +69,7 @@ class Part(msgspec.Struct, frozen=True):
 
 def seal_bundle(
     path: str | os.PathLike[str],
-    keys: OwnerKeys,
+    keys: KeyProvider,
     consent: Agreement,
     parts: Sequence[Part],
     encoders: Sequence[EncoderInfo] = (),
@@ -176,7 +177,7 @@ class Bundle:
         """
         return read_consent(bytes(self._entries[CONSENT]))
 
-    def verify(self, owner: OwnerPublic) -> VerifiedBundle:
+    def verify(self, owner: PublicKeys) -> VerifiedBundle:
         """Check everything the file says against the owner's key.
 
         Raises:
@@ -278,7 +279,7 @@ def _check_new_parts(parts: Sequence[Part]) -> None:
             raise UsageError(error.message, "parts are safetensors with finite values") from None
 
 
-def _wrap_for_owner(root: bytes, owner: OwnerPublic, bundle_id: str) -> WrappedKey:
+def _wrap_for_owner(root: bytes, owner: PublicKeys, bundle_id: str) -> WrappedKey:
     sealed = wrap_key(root, owner, *wrap_context("owner", bundle_id))
     return WrappedKey("owner", owner.fingerprint, encode_base64(sealed))
 
@@ -305,7 +306,7 @@ def _generator_entries(parts: Sequence[Part]) -> tuple[GeneratorEntry, ...]:
 
 
 def _write(
-    path: str | os.PathLike[str], keys: OwnerKeys, manifest: Manifest, record: bytes, sealed: Mapping[str, bytes]
+    path: str | os.PathLike[str], keys: KeyProvider, manifest: Manifest, record: bytes, sealed: Mapping[str, bytes]
 ) -> None:
     payload = encode_json(manifest)
     try:

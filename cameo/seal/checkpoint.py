@@ -10,7 +10,7 @@ from pathlib import Path
 from cameo import config
 from cameo.crypto.box import fresh_key, open_stream, seal_stream, unwrap_key, wrap_key
 from cameo.crypto.encoding import sha256_hex
-from cameo.crypto.keys import OwnerKeys
+from cameo.crypto.provider import KeyProvider
 from cameo.errors import NotPermitted, NotVerified, OutputError
 from cameo.files import atomic_write
 
@@ -28,7 +28,7 @@ class SealedCheckpoint:
     """
 
     def __init__(
-        self, keys: OwnerKeys, *run: str, folder: Path | None = None, tell: Callable[[str], None] | None = None
+        self, keys: KeyProvider, *run: str, folder: Path | None = None, tell: Callable[[str], None] | None = None
     ) -> None:
         self._keys = keys
         self._tell = tell

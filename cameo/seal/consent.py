@@ -15,7 +15,8 @@ import msgspec
 
 from cameo.crypto.encoding import SHA256_HEX, decode_json, encode_json, sha256_hex
 from cameo.crypto.envelope import Envelope, sign_envelope, verify_envelope
-from cameo.crypto.keys import OwnerKeys, OwnerPublic
+from cameo.crypto.keys import PublicKeys
+from cameo.crypto.provider import KeyProvider
 from cameo.errors import NotVerified, UsageError
 
 EVENT_TYPE = "application/vnd.cameo.consent-event.v1+json"
@@ -265,7 +266,11 @@ def text_shown(terms: ConsentTerms) -> list[str]:
 
 
 def write_consent(
-    agreement: Agreement, keys: OwnerKeys, bundle_id: str, items: Iterable[tuple[str, str, str]], at: datetime.datetime
+    agreement: Agreement,
+    keys: KeyProvider,
+    bundle_id: str,
+    items: Iterable[tuple[str, str, str]],
+    at: datetime.datetime,
 ) -> bytes:
     """Write the consent record with its signed event "given".
 
@@ -305,7 +310,7 @@ def read_consent(raw: bytes) -> ConsentRecord:
     return _read_record(bytes(file.record))
 
 
-def verify_consent(raw: bytes, owner: OwnerPublic, bundle_id: str) -> Consent:
+def verify_consent(raw: bytes, owner: PublicKeys, bundle_id: str) -> Consent:
     """Read a consent record and check that `owner` signed every event, about this record and this bundle.
 
     Raises:
@@ -323,7 +328,7 @@ def verify_consent(raw: bytes, owner: OwnerPublic, bundle_id: str) -> Consent:
     return Consent(record, _verify_events(file.events, owner, sha256_hex(record_raw)))
 
 
-def _verify_events(envelopes: Iterable[Envelope], owner: OwnerPublic, record_sha256: str) -> tuple[ConsentEvent, ...]:
+def _verify_events(envelopes: Iterable[Envelope], owner: PublicKeys, record_sha256: str) -> tuple[ConsentEvent, ...]:
     events: list[ConsentEvent] = []
     previous = ""
     for envelope in envelopes:

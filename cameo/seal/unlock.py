@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cameo.crypto.box import commitment_holds, derive, unwrap_key
-from cameo.crypto.keys import OwnerKeys
+from cameo.crypto.provider import KeyProvider
 from cameo.errors import NotPermitted, NotVerified
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class ContentKeys:
         return key
 
 
-def unlock_as_owner(verified: VerifiedBundle, keys: OwnerKeys) -> ContentKeys:
+def unlock_as_owner(verified: VerifiedBundle, keys: KeyProvider) -> ContentKeys:
     """Unlock every modality with the owner's decryption key.
 
     Raises:

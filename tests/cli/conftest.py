@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cameo.cli import main
-from cameo.crypto.keys import OwnerKeys
+from cameo.crypto.keys import Keys
 from tests.seal.conftest import ENCODER, agreement, some_parts
 
 PASSPHRASE = "a passphrase for tests"  # noqa: S105
@@ -56,7 +56,7 @@ class Folder:
     """A folder with a double, its owner's keys, and a stranger's public key."""
 
     path: Path
-    keys: OwnerKeys
+    keys: Keys
     double: Path
     pub: Path
     stranger: Path
@@ -67,8 +67,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     from cameo.seal.bundle import seal_bundle
 
     path = tmp_path_factory.mktemp("cli")
-    keys = OwnerKeys.generate()
+    keys = Keys.generate()
     (path / "ada.pub").write_bytes(keys.public.to_bytes())
-    (path / "eve.pub").write_bytes(OwnerKeys.generate().public.to_bytes())
+    (path / "eve.pub").write_bytes(Keys.generate().public.to_bytes())
     seal_bundle(path / "ada.cameo", keys, agreement(), some_parts(), [ENCODER], {"note": "made\x1b[31m by a test"})
     return Folder(path, keys, path / "ada.cameo", path / "ada.pub", path / "eve.pub")

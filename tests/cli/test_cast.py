@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cameo.crypto.keys import OwnerKeys
+from cameo.crypto.keys import Keys
 from tests.cli.conftest import PASSPHRASE, Cli
 from tests.conftest import Enrolled
 
@@ -57,7 +57,7 @@ def test_wrong_words(cli: Cli, enrolled: Enrolled, key: Path, tmp_path: Path, wo
 
 
 def test_another_owners_key(cli: Cli, enrolled: Enrolled, tmp_path: Path) -> None:
-    OwnerKeys.generate().save(tmp_path / "eve.key", PASSPHRASE)
+    Keys.generate().save(tmp_path / "eve.key", PASSPHRASE)
     done = cli("cast", enrolled.double, "--key", tmp_path / "eve.key", "--out", tmp_path / "clip.mp4")
     assert done.status in (3, 4)
     assert not (tmp_path / "clip.mp4").exists()

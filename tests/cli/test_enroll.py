@@ -14,7 +14,7 @@ import pytest
 
 from cameo.adapt.train import tune
 from cameo.capture.clip import read_clip
-from cameo.crypto.keys import OwnerKeys
+from cameo.crypto.keys import Keys
 from cameo.media import write_mp4
 from cameo.records import Clip
 from tests.cli.conftest import PASSPHRASE, Cli
@@ -40,7 +40,7 @@ def _few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("key") / "ada.key"
-    OwnerKeys.generate().save(path, PASSPHRASE)
+    Keys.generate().save(path, PASSPHRASE)
     return path
 
 

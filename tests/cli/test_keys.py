@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cameo.cli import terminal
-from cameo.crypto.keys import OwnerKeys, OwnerPublic
+from cameo.crypto.keys import Keys, PublicKeys
 from cameo.errors import NotPermitted
 
 from .conftest import PASSPHRASE, Cli, run_process
@@ -20,15 +20,15 @@ def test_keygen_makes_two_files(cli: Cli, tmp_path: Path) -> None:
     assert (shown.status, shown.err) == (0, "")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["ada.key", "ada.pub"]
     assert stat.S_IMODE((tmp_path / "ada.key").stat().st_mode) == 0o600
-    public = OwnerPublic.load(tmp_path / "ada.pub")
+    public = PublicKeys.load(tmp_path / "ada.pub")
     assert public.fingerprint in shown.out
-    assert OwnerKeys.load(tmp_path / "ada.key", PASSPHRASE).public == public
+    assert Keys.load(tmp_path / "ada.key", PASSPHRASE).public == public
     assert PASSPHRASE not in shown.out
 
 
 def test_keygen_json(cli: Cli, tmp_path: Path) -> None:
     value = json.loads(cli("keygen", "--out", tmp_path / "ada.key", "--json").out)
-    fingerprint = OwnerPublic.load(tmp_path / "ada.pub").fingerprint
+    fingerprint = PublicKeys.load(tmp_path / "ada.pub").fingerprint
     assert value == {"key": str(tmp_path / "ada.key"), "pub": str(tmp_path / "ada.pub"), "fingerprint": fingerprint}
 
 
@@ -68,7 +68,7 @@ def test_typed_twice(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     answers = ["typed by hand", "typed by hand", "typed by hand", "typed otherwise", ""]
     monkeypatch.setattr("getpass.getpass", lambda *_a, **_k: answers.pop(0))
     assert cli("keygen", "--out", tmp_path / "ada.key").status == 0
-    assert OwnerKeys.load(tmp_path / "ada.key", "typed by hand")
+    assert Keys.load(tmp_path / "ada.key", "typed by hand")
     different = cli("keygen", "--out", tmp_path / "eve.key")
     assert different.status == 2
     assert "differ" in different.err
@@ -78,13 +78,13 @@ def test_typed_twice(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 @pytest.fixture
 def key(tmp_path: Path) -> Path:
-    OwnerKeys.generate().save(tmp_path / "ada.key", PASSPHRASE)
+    Keys.generate().save(tmp_path / "ada.key", PASSPHRASE)
     return tmp_path / "ada.key"
 
 
 def test_keys_open_with_the_environment(key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAMEO_PASSPHRASE", PASSPHRASE)
-    assert terminal.load_keys(key).public == OwnerPublic.load(key.with_suffix(".pub"))
+    assert terminal.load_keys(key).public == PublicKeys.load(key.with_suffix(".pub"))
     monkeypatch.setenv("CAMEO_PASSPHRASE", "another")
     with pytest.raises(NotPermitted, match="wrong passphrase"):
         terminal.load_keys(key)
@@ -122,4 +122,4 @@ def test_keygen_says_when_there_is_no_keyring(cli: Cli, monkeypatch: pytest.Monk
     shown = cli("keygen", "--out", tmp_path / "ada.key", "--keyring")
     assert shown.status == 1
     assert "no working keyring" in shown.err
-    assert OwnerKeys.load(tmp_path / "ada.key", PASSPHRASE), "the key is made and good all the same"
+    assert Keys.load(tmp_path / "ada.key", PASSPHRASE), "the key is made and good all the same"

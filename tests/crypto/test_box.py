@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cameo.crypto import box
-from cameo.crypto.keys import OwnerKeys
+from cameo.crypto.keys import Keys
 from cameo.errors import NotPermitted, NotVerified
 
 KEY = bytes(range(32))
@@ -81,7 +81,7 @@ def test_commitment() -> None:
 
 
 def test_wrapped_key_opens_for_its_recipient_and_context_only() -> None:
-    ada, eve = OwnerKeys.generate(), OwnerKeys.generate()
+    ada, eve = Keys.generate(), Keys.generate()
     wrapped = box.wrap_key(KEY, ada.public, "owner", "bundle")
     assert box.unwrap_key(wrapped, ada, "owner", "bundle") == KEY
     spoiled = wrapped[:-1] + bytes([wrapped[-1] ^ 1])

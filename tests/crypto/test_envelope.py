@@ -14,14 +14,14 @@ from cameo.crypto.envelope import (
     sign_envelope,
     verify_envelope,
 )
-from cameo.crypto.keys import OwnerKeys
+from cameo.crypto.keys import Keys
 from cameo.errors import NotVerified
 
 KIND = "application/x"
-ADA, BOB, EVE = (OwnerKeys.generate() for _ in range(3))
+ADA, BOB, EVE = (Keys.generate() for _ in range(3))
 
 
-def _verify(envelope: Envelope, *keys: OwnerKeys, threshold: int = 1) -> bytes:
+def _verify(envelope: Envelope, *keys: Keys, threshold: int = 1) -> bytes:
     return verify_envelope(envelope, KIND, [key.public for key in keys], "it", threshold)
 
 

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from cameo.crypto.encoding import encode_base64
-from cameo.crypto.keys import OwnerKeys, OwnerPublic, load_ed25519, load_x25519, public_half
+from cameo.crypto.keys import Keys, PublicKeys, load_ed25519, load_x25519, public_half
 from cameo.errors import NotPermitted, NotVerified, OutputError, UsageError
 
 P = 2**255 - 19
@@ -31,37 +31,37 @@ SMALL_X25519 = [
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, OwnerKeys]:
+def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Keys]:
     path = tmp_path_factory.mktemp("keys") / "ada.key"
-    keys = OwnerKeys.generate()
+    keys = Keys.generate()
     keys.save(path, "a passphrase")
     return path, keys
 
 
-def test_file_opens_with_its_passphrase_only(saved: tuple[Path, OwnerKeys]) -> None:
+def test_file_opens_with_its_passphrase_only(saved: tuple[Path, Keys]) -> None:
     path, keys = saved
-    assert OwnerKeys.load(path, "a passphrase").public == keys.public
+    assert Keys.load(path, "a passphrase").public == keys.public
     with pytest.raises(NotPermitted, match="wrong passphrase") as caught:
-        OwnerKeys.load(path, "a passphrasE")
+        Keys.load(path, "a passphrasE")
     assert caught.value.exit_code == 4
 
 
-def test_loaded_keys_work(saved: tuple[Path, OwnerKeys]) -> None:
+def test_loaded_keys_work(saved: tuple[Path, Keys]) -> None:
     path, keys = saved
-    signature = OwnerKeys.load(path, "a passphrase").sign(b"message")
+    signature = Keys.load(path, "a passphrase").sign(b"message")
     assert keys.public.verifies(signature, b"message")
     assert not keys.public.verifies(signature, b"massage")
-    assert not OwnerKeys.generate().public.verifies(signature, b"message")
+    assert not Keys.generate().public.verifies(signature, b"message")
 
 
-def test_files_have_their_modes_and_halves(saved: tuple[Path, OwnerKeys]) -> None:
+def test_files_have_their_modes_and_halves(saved: tuple[Path, Keys]) -> None:
     path, keys = saved
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert OwnerPublic.load(path.with_suffix(".pub")) == keys.public == public_half(path)
+    assert PublicKeys.load(path.with_suffix(".pub")) == keys.public == public_half(path)
     assert sorted(p.name for p in path.parent.iterdir()) == ["ada.key", "ada.pub"]
 
 
-def test_secret_is_nowhere_in_the_clear(saved: tuple[Path, OwnerKeys]) -> None:
+def test_secret_is_nowhere_in_the_clear(saved: tuple[Path, Keys]) -> None:
     path, keys = saved
     secrets = [keys._sign.private_bytes_raw(), keys._decrypt.private_bytes_raw()]
     raw = path.read_bytes() + path.with_suffix(".pub").read_bytes() + repr(keys).encode()
@@ -72,22 +72,22 @@ def test_secret_is_nowhere_in_the_clear(saved: tuple[Path, OwnerKeys]) -> None:
 
 
 def test_same_passphrase_in_another_normal_form(tmp_path: Path) -> None:
-    keys = OwnerKeys.generate()
+    keys = Keys.generate()
     raw = keys.to_bytes("caf\u00e9")
-    assert OwnerKeys.from_bytes(raw, "cafe\u0301").public == keys.public
+    assert Keys.from_bytes(raw, "cafe\u0301").public == keys.public
 
 
 @pytest.mark.parametrize("taken", ["ada.key", "ada.pub"])
 def test_nothing_is_overwritten(tmp_path: Path, taken: str) -> None:
     (tmp_path / taken).write_text("mine")
     with pytest.raises(OutputError, match="exists already"):
-        OwnerKeys.generate().save(tmp_path / "ada.key", "a passphrase")
+        Keys.generate().save(tmp_path / "ada.key", "a passphrase")
     assert [p.name for p in tmp_path.iterdir()] == [taken]
     assert (tmp_path / taken).read_text() == "mine"
 
 
 def test_bad_calls(tmp_path: Path) -> None:
-    keys = OwnerKeys.generate()
+    keys = Keys.generate()
     with pytest.raises(UsageError, match="empty"):
         keys.save(tmp_path / "a.key", "")
     with pytest.raises(UsageError, match="public key"):
@@ -95,23 +95,23 @@ def test_bad_calls(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot write"):
         keys.save(tmp_path / "none" / "a.key", "x")
     with pytest.raises(UsageError, match="cannot read"):
-        OwnerKeys.load(tmp_path / "a.key", "x")
+        Keys.load(tmp_path / "a.key", "x")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_public_half_in_place_of_the_key_is_named(saved: tuple[Path, OwnerKeys]) -> None:
+def test_the_public_half_in_place_of_the_key_is_named(saved: tuple[Path, Keys]) -> None:
     path, _ = saved
     with pytest.raises(UsageError, match="public half") as caught:
         public_half(path.with_suffix(".pub"))
     assert ".key" in caught.value.hint
 
 
-def test_swapped_public_half_is_refused(saved: tuple[Path, OwnerKeys]) -> None:
+def test_swapped_public_half_is_refused(saved: tuple[Path, Keys]) -> None:
     path, _ = saved
     file = json.loads(path.read_text())
-    file["header"]["public"] = json.loads(OwnerKeys.generate().public.to_bytes())
+    file["header"]["public"] = json.loads(Keys.generate().public.to_bytes())
     with pytest.raises(NotPermitted):
-        OwnerKeys.from_bytes(json.dumps(file).encode(), "a passphrase")
+        Keys.from_bytes(json.dumps(file).encode(), "a passphrase")
 
 
 @pytest.mark.parametrize(
@@ -127,24 +127,24 @@ def test_swapped_public_half_is_refused(saved: tuple[Path, OwnerKeys]) -> None:
         lambda f: f.pop("sealed"),
     ],
 )
-def test_malformed_key_files(saved: tuple[Path, OwnerKeys], change: object) -> None:
+def test_malformed_key_files(saved: tuple[Path, Keys], change: object) -> None:
     path, _ = saved
     file = json.loads(path.read_text())
     change(file)  # type: ignore[operator]
     with pytest.raises(NotVerified):
-        OwnerKeys.from_bytes(json.dumps(file).encode(), "a passphrase")
+        Keys.from_bytes(json.dumps(file).encode(), "a passphrase")
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"\xff", b"{}" * 3000, b"[" * 4000, b'{"cameo_pub":NaN}'])
 def test_malformed_public_files(raw: bytes) -> None:
     with pytest.raises(NotVerified):
-        OwnerPublic.from_bytes(raw)
+        PublicKeys.from_bytes(raw)
 
 
 def test_duplicate_member_is_refused() -> None:
-    raw = OwnerKeys.generate().public.to_bytes().replace(b'{"cameo_pub":1,', b'{"cameo_pub":1,"cameo_pub":1,')
+    raw = Keys.generate().public.to_bytes().replace(b'{"cameo_pub":1,', b'{"cameo_pub":1,"cameo_pub":1,')
     with pytest.raises(NotVerified, match="duplicate"):
-        OwnerPublic.from_bytes(raw)
+        PublicKeys.from_bytes(raw)
 
 
 def test_library_verifies_small_order_keys_and_we_do_not() -> None:
@@ -177,7 +177,7 @@ def test_keys_of_another_size(size: int) -> None:
 
 
 def test_x25519_top_bit_is_refused() -> None:
-    raw = bytearray(OwnerKeys.generate().public.decrypt_bytes)
+    raw = bytearray(Keys.generate().public.decrypt_bytes)
     load_x25519(bytes(raw))
     raw[31] |= 0x80
     with pytest.raises(NotVerified):
@@ -185,7 +185,7 @@ def test_x25519_top_bit_is_refused() -> None:
 
 
 def test_weak_key_in_a_public_file() -> None:
-    document = json.loads(OwnerKeys.generate().public.to_bytes())
+    document = json.loads(Keys.generate().public.to_bytes())
     document["sign"] = encode_base64((1).to_bytes(32, "little"))
     with pytest.raises(NotVerified, match="weak"):
-        OwnerPublic.from_bytes(json.dumps(document).encode())
+        PublicKeys.from_bytes(json.dumps(document).encode())

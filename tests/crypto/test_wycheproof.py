@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from cameo.crypto.box import hkdf_sha256
-from cameo.crypto.keys import OwnerKeys, OwnerPublic, load_x25519
+from cameo.crypto.keys import Keys, PublicKeys, load_x25519
 from cameo.errors import NotVerified
 
 _VECTORS = Path(__file__).parents[1] / "vectors" / "wycheproof"
@@ -25,8 +25,8 @@ def _cases(name: str) -> list[Any]:
 
 @pytest.mark.parametrize("case", _cases("ed25519"))
 def test_ed25519(case: dict[str, Any]) -> None:
-    other_half = OwnerKeys.generate().public.decrypt_bytes
-    owner = OwnerPublic(bytes.fromhex(case["pk"]), other_half)
+    other_half = Keys.generate().public.decrypt_bytes
+    owner = PublicKeys(bytes.fromhex(case["pk"]), other_half)
     holds = owner.verifies(bytes.fromhex(case["sig"]), bytes.fromhex(case["msg"]))
     assert holds == (case["result"] == "valid")
 

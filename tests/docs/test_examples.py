@@ -36,7 +36,7 @@ def test_the_example_that_verifies(sealed: Any, tmp_path: Path, capsys: pytest.C
     main = _load(ROOT / "examples" / "verify_a_double.py").main
     owner, stranger = tmp_path / "ada.pub", tmp_path / "bea.pub"
     owner.write_bytes(sealed.keys.public.to_bytes())
-    stranger.write_bytes(cameo.OwnerKeys.generate().public.to_bytes())
+    stranger.write_bytes(cameo.Keys.generate().public.to_bytes())
     assert main([str(sealed.path), str(owner)]) == 0
     assert "birthday" in capsys.readouterr().out
     assert main([str(sealed.path), str(stranger)]) == cameo.NotVerified.exit_code

@@ -137,7 +137,7 @@ def test_the_reader_of_the_format_page_opens_a_double(sealed: Any) -> None:  # n
     reader: dict[str, Any] = {"__name__": "docs"}
     exec(compile(block.code, "bundle-format.md", "exec"), reader)
     public = sealed.keys.public
-    found = reader["read_double"](sealed.path, public.sign_bytes, public.decrypt_bytes, sealed.keys.decrypt_key)
+    found = reader["read_double"](sealed.path, public.sign_bytes, public.decrypt_bytes, sealed.keys._decrypt)
     assert found == sealed.parts
 
 

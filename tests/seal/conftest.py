@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cameo.crypto.keys import OwnerKeys
+from cameo.crypto.keys import Keys
 from cameo.records import CONSISTENCY_ONLY, EncoderInfo
 from cameo.seal.bundle import Bundle, Part, seal_bundle
 from cameo.seal.consent import Agreement, agree, parse_terms, resolve_terms
@@ -49,7 +49,7 @@ ENCODER = EncoderInfo("tiny", "face", "cd" * 32, 16, CONSISTENCY_ONLY, "Apache-2
 class Sealed:
     """Hold a sealed double with the keys that open it."""
 
-    keys: OwnerKeys
+    keys: Keys
     path: Path
     blob: bytes
     parts: dict[str, bytes]
@@ -61,7 +61,7 @@ class Sealed:
         return {part.name: verified.read_part(part.name, content) for part in verified.manifest.parts}
 
 
-def _seal(folder: Path, shift: float, keys: OwnerKeys) -> Sealed:
+def _seal(folder: Path, shift: float, keys: Keys) -> Sealed:
     parts = some_parts(shift)
     path = folder / "ada.cameo"
     seal_bundle(path, keys, agreement(), parts, [ENCODER], {"note": "made by a test", "steps": 3})
@@ -70,7 +70,7 @@ def _seal(folder: Path, shift: float, keys: OwnerKeys) -> Sealed:
 
 @pytest.fixture(scope="session")
 def sealed(tmp_path_factory: pytest.TempPathFactory) -> Sealed:
-    return _seal(tmp_path_factory.mktemp("sealed"), 0.0, OwnerKeys.generate())
+    return _seal(tmp_path_factory.mktemp("sealed"), 0.0, Keys.generate())
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 
 from cameo.crypto.encoding import encode_json
 from cameo.crypto.envelope import sign_envelope
-from cameo.crypto.keys import OwnerKeys
+from cameo.crypto.keys import Keys
 from cameo.errors import NotPermitted, NotVerified, OutputError, UsageError
 from cameo.seal.bundle import Bundle, Part, VerifiedBundle, seal_bundle
 from cameo.seal.container import CONSENT, MANIFEST, pack_entries, read_entries
@@ -21,7 +21,7 @@ from cameo.seal.unlock import ContentKeys, unlock_as_owner
 from .conftest import ENCODER, Sealed, agreement, some_parts, tensor_bytes
 
 
-def resealed(sealed: Sealed, manifest: Manifest, *signers: OwnerKeys) -> bytes:
+def resealed(sealed: Sealed, manifest: Manifest, *signers: Keys) -> bytes:
     """Write the bundle anew around another manifest, signed by `signers`."""
     entries = {name: bytes(data) for name, data in read_entries(sealed.blob).items()}
     entries[MANIFEST] = encode_json(sign_envelope(PAYLOAD_TYPE, encode_json(manifest), signers))
@@ -176,7 +176,7 @@ def test_keys_do_not_show(sealed: Sealed) -> None:
 
 def test_a_countersignature_counts_and_must_be_named(sealed: Sealed) -> None:
     """An enrolling service may sign too; the owner's signature is needed all the same."""
-    service = OwnerKeys.generate()
+    service = Keys.generate()
     signers = tuple(sorted((sealed.keys.public.fingerprint, service.public.fingerprint)))
     named = msgspec.structs.replace(Bundle(sealed.path, sealed.blob).claims, signers=signers)
     both = resealed(sealed, named, sealed.keys, service)
@@ -194,7 +194,7 @@ def test_a_countersignature_counts_and_must_be_named(sealed: Sealed) -> None:
 
 def test_another_owner_cannot_take_it_over(sealed: Sealed) -> None:
     """Signing somebody's double anew is not enough: the consent inside is still theirs."""
-    thief = OwnerKeys.generate()
+    thief = Keys.generate()
     mine = thief.public.fingerprint
     claims = msgspec.structs.replace(Bundle(sealed.path, sealed.blob).claims, owner=mine, signers=(mine,))
     with pytest.raises(NotVerified):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cameo.crypto.keys import OwnerKeys
+from cameo.crypto.keys import Keys
 from cameo.errors import OutputError
 from cameo.seal.checkpoint import KEPT_S, SealedCheckpoint
 
@@ -16,11 +16,11 @@ STATE = b"weights of a person" * 9000
 
 
 @pytest.fixture(scope="module")
-def keys() -> OwnerKeys:
-    return OwnerKeys.generate()
+def keys() -> Keys:
+    return Keys.generate()
 
 
-def test_it_comes_back_and_goes(keys: OwnerKeys, tmp_path: Path) -> None:
+def test_it_comes_back_and_goes(keys: Keys, tmp_path: Path) -> None:
     store = SealedCheckpoint(keys, "clip", "recipe", folder=tmp_path / "unfinished")
     assert store.load() is None
     store.save(b"older")
@@ -31,7 +31,7 @@ def test_it_comes_back_and_goes(keys: OwnerKeys, tmp_path: Path) -> None:
     store.clear()
 
 
-def test_it_is_encrypted_and_private(keys: OwnerKeys, tmp_path: Path) -> None:
+def test_it_is_encrypted_and_private(keys: Keys, tmp_path: Path) -> None:
     SealedCheckpoint(keys, "clip", folder=tmp_path / "u").save(STATE)
     (file,) = (tmp_path / "u").iterdir()
     assert STATE[:19] not in file.read_bytes()
@@ -40,12 +40,12 @@ def test_it_is_encrypted_and_private(keys: OwnerKeys, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("run", [("clip", "other"), ("clip",), ("cliprecipe",), ("", "cliprecipe")])
-def test_another_run_does_not_get_it(keys: OwnerKeys, tmp_path: Path, run: tuple[str, ...]) -> None:
+def test_another_run_does_not_get_it(keys: Keys, tmp_path: Path, run: tuple[str, ...]) -> None:
     SealedCheckpoint(keys, "clip", "recipe", folder=tmp_path).save(STATE)
     assert SealedCheckpoint(keys, *run, folder=tmp_path).load() is None
 
 
-def test_another_runs_file_under_its_name_does_not_open(keys: OwnerKeys, tmp_path: Path) -> None:
+def test_another_runs_file_under_its_name_does_not_open(keys: Keys, tmp_path: Path) -> None:
     SealedCheckpoint(keys, "a", folder=tmp_path).save(STATE)
     (file,) = tmp_path.iterdir()
     SealedCheckpoint(keys, "b", folder=tmp_path).save(STATE)
@@ -55,10 +55,10 @@ def test_another_runs_file_under_its_name_does_not_open(keys: OwnerKeys, tmp_pat
     assert not other.exists(), "what does not open is not kept"
 
 
-def test_another_owner_does_not_get_it(keys: OwnerKeys, tmp_path: Path) -> None:
+def test_another_owner_does_not_get_it(keys: Keys, tmp_path: Path) -> None:
     SealedCheckpoint(keys, "clip", folder=tmp_path).save(STATE)
     (file,) = tmp_path.iterdir()
-    eve = SealedCheckpoint(OwnerKeys.generate(), "clip", folder=tmp_path)
+    eve = SealedCheckpoint(Keys.generate(), "clip", folder=tmp_path)
     eve.save(b"hers")
     (hers,) = set(tmp_path.iterdir()) - {file}
     file.replace(hers)
@@ -66,7 +66,7 @@ def test_another_owner_does_not_get_it(keys: OwnerKeys, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 1, 40, 200, -1])
-def test_a_damaged_one_counts_as_none(keys: OwnerKeys, tmp_path: Path, place: int) -> None:
+def test_a_damaged_one_counts_as_none(keys: Keys, tmp_path: Path, place: int) -> None:
     store = SealedCheckpoint(keys, "clip", folder=tmp_path)
     store.save(STATE)
     (file,) = tmp_path.iterdir()
@@ -76,7 +76,7 @@ def test_a_damaged_one_counts_as_none(keys: OwnerKeys, tmp_path: Path, place: in
     assert store.load() is None
 
 
-def test_that_a_damaged_one_is_dropped_is_told_once(keys: OwnerKeys, tmp_path: Path) -> None:
+def test_that_a_damaged_one_is_dropped_is_told_once(keys: Keys, tmp_path: Path) -> None:
     told: list[str] = []
     store = SealedCheckpoint(keys, "clip", folder=tmp_path, tell=told.append)
     assert store.load() is None
@@ -92,7 +92,7 @@ def test_that_a_damaged_one_is_dropped_is_told_once(keys: OwnerKeys, tmp_path: P
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 60, 150])
-def test_a_short_one_counts_as_none(keys: OwnerKeys, tmp_path: Path, size: int) -> None:
+def test_a_short_one_counts_as_none(keys: Keys, tmp_path: Path, size: int) -> None:
     store = SealedCheckpoint(keys, "clip", folder=tmp_path)
     store.save(STATE)
     (file,) = tmp_path.iterdir()
@@ -100,7 +100,7 @@ def test_a_short_one_counts_as_none(keys: OwnerKeys, tmp_path: Path, size: int) 
     assert store.load() is None
 
 
-def test_old_ones_are_forgotten(keys: OwnerKeys, tmp_path: Path) -> None:
+def test_old_ones_are_forgotten(keys: Keys, tmp_path: Path) -> None:
     SealedCheckpoint(keys, "old", folder=tmp_path).save(STATE)
     (old,) = tmp_path.iterdir()
     os.utime(old, (time.time() - KEPT_S - 60,) * 2)
@@ -109,7 +109,7 @@ def test_old_ones_are_forgotten(keys: OwnerKeys, tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_folder_that_cannot_be_made_is_said(keys: OwnerKeys, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_said(keys: Keys, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match="cannot make"):
         SealedCheckpoint(keys, "clip", folder=tmp_path / "file" / "unfinished").save(STATE)

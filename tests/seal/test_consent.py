@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cameo.crypto.encoding import decode_base64, encode_json, sha256_hex
 from cameo.crypto.envelope import Envelope, sign_envelope
-from cameo.crypto.keys import OwnerKeys
+from cameo.crypto.keys import Keys
 from cameo.errors import CameoError, NotVerified, UsageError
 from cameo.seal.consent import (
     DEFAULT_TERMS,
@@ -146,12 +146,12 @@ def test_agreeing_records_the_words_that_were_shown() -> None:
         agree(parse_terms(SMALLEST), "api")
 
 
-def written(keys: OwnerKeys) -> bytes:
+def written(keys: Keys) -> bytes:
     return write_consent(agreement(), keys, BUNDLE, ITEMS, NOW)
 
 
 def test_a_record_verifies_for_its_owner_and_double_only() -> None:
-    keys, stranger = OwnerKeys.generate(), OwnerKeys.generate()
+    keys, stranger = Keys.generate(), Keys.generate()
     raw = written(keys)
     consent = verify_consent(raw, keys.public, BUNDLE)
     assert [event.kind for event in consent.events] == ["given"]
@@ -164,7 +164,7 @@ def test_a_record_verifies_for_its_owner_and_double_only() -> None:
         verify_consent(raw, keys.public, "cd" * 16)
 
 
-def with_events(raw: bytes, *kinds: str, keys: OwnerKeys, previous: str | None = None) -> bytes:
+def with_events(raw: bytes, *kinds: str, keys: Keys, previous: str | None = None) -> bytes:
     """Append signed events to a stored record."""
     file = msgspec.json.decode(raw)
     record = encode_json(read_consent(raw))
@@ -182,7 +182,7 @@ def _payload(envelope: dict) -> bytes:
 
 
 def test_a_withdrawal_is_the_last_word() -> None:
-    keys = OwnerKeys.generate()
+    keys = Keys.generate()
     raw = with_events(written(keys), "withdrawn", keys=keys)
     assert verify_consent(raw, keys.public, BUNDLE).withdrawn
     again = with_events(written(keys), "withdrawn", "renewed", keys=keys)
@@ -190,7 +190,7 @@ def test_a_withdrawal_is_the_last_word() -> None:
 
 
 def test_events_chain() -> None:
-    keys, stranger = OwnerKeys.generate(), OwnerKeys.generate()
+    keys, stranger = Keys.generate(), Keys.generate()
     raw = written(keys)
     for bad in (
         with_events(raw, "given", keys=keys),
@@ -202,7 +202,7 @@ def test_events_chain() -> None:
 
 
 def test_a_changed_record_is_not_the_signed_one() -> None:
-    keys = OwnerKeys.generate()
+    keys = Keys.generate()
     raw = written(keys)
     for old, new in ((b'"commercial":false', b'"commercial":true'), (b'"video"', b'"image"')):
         assert old in raw

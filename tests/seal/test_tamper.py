@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from cameo.crypto.keys import OwnerKeys
+from cameo.crypto.keys import Keys
 from cameo.errors import NotPermitted, NotVerified
 from cameo.seal.bundle import Bundle
 from cameo.seal.container import CONSENT, MANIFEST, pack_entries, read_entries
@@ -87,7 +87,7 @@ def test_dropped_or_added_entries_are_refused(sealed: Sealed, data: st.DataObjec
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 2**32))
 def test_wrong_keys_are_refused(sealed: Sealed, _seed: int) -> None:
-    stranger = OwnerKeys.generate()
+    stranger = Keys.generate()
     bundle = Bundle(sealed.path, sealed.blob)
     with pytest.raises(NotVerified, match="not signed by the key"):
         bundle.verify(stranger.public)
