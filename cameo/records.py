@@ -265,6 +265,35 @@ class Enrollment:
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """Say what is asked of a double: one request, as the holder's proof binds it and the consent record judges it.
+
+    Attributes:
+        action: "generate".
+        purpose: id of a purpose of the consent record.
+        prompt: what the generator is told; "" when it takes no words.
+        generator: its id.
+        outputs: of "video", "image", "audio".
+        modalities: of "face", "voice": which parts of the double are opened.
+        seconds: length of the output.
+        pixels: width times height of a frame.
+        seed: of the generation.
+        commercial: whether it is for a commercial end.
+    """
+
+    action: str
+    purpose: str
+    prompt: str
+    generator: str
+    outputs: tuple[str, ...]
+    modalities: tuple[str, ...]
+    seconds: float
+    pixels: int
+    seed: int = 0
+    commercial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CastClip:
     """Describe a generated clip: where it is, its length and size, and what it was made from."""
 
