@@ -2,28 +2,40 @@
 
 One recording makes one `.cameo` file. Its owner holds it, like a key or a photograph; no service has to stay alive
 for it to work. Anyone can check, offline, whose it is and what was consented to. Nobody can open it without the
-owner's key.
+owner's key, or a grant by it.
 
-Keys come first. They are two files: `ada.key` stays with its owner under a passphrase, `ada.pub` is for everyone.
+Keys come first, for everybody: owner, friend, host. They are two files: `ada.key` stays with Ada under a passphrase,
+`ada.pub` is for everyone.
 
     import cameo
 
-    keys = cameo.Keys.generate()
-    keys.save("ada.key", passphrase="correct horse battery staple")
+    ada = cameo.Keys.generate()
+    ada.save("ada.key", passphrase="correct horse battery staple")
 
 Enrolling reads the recording, checks that it is good enough, finds the face and the voice, tunes an adapter for a
 generator while a judge scores the likeness, and seals all of it together with the consent record:
 
-    result = cameo.enroll("selfie.mp4", keys=keys, out="ada.cameo")
+    terms = cameo.load_terms("consent.toml")
+    cameo.enroll("selfie.mp4", keys=ada, out="ada.cameo", options=cameo.EnrollOptions(terms=terms))
 
 Verifying takes the public key only, and no media library is loaded for it. What comes back is another type: only a
 verified bundle has doors.
 
-    verified = cameo.Bundle.open("ada.cameo").verify(keys.public)
+    verified = cameo.Bundle.open("ada.cameo").verify(ada.public)
 
 Casting plugs the double into a generator, writes a clip, and unplugs it again:
 
-    cameo.cast("ada.cameo", keys=keys, out="clip.mp4")
+    cameo.cast("ada.cameo", keys=ada, out="clip.mp4")
+
+Lending goes through a grant: for a friend, at a host, for a purpose of the consent record, until it ends or is taken
+back. The grant carries the keys, encrypted to that host: there is no other way to them.
+
+    bob, studio = cameo.PublicKeys.load("bob.pub"), cameo.PublicKeys.load("studio.pub")
+    birthday = cameo.GrantTerms(("birthday",), max_uses=4)
+    cameo.grant("ada.cameo", keys=ada, to=bob, host=studio, terms=birthday, out="bob.grant")
+    cameo.revoke("bob.grant", keys=ada)
+
+The host casts with it, and every use and every refusal becomes a signed receipt: `cameo.Borrowed`, `cameo.audit`.
 
 Everything that can go wrong is a `CameoError` with a message and a hint. The likeness scores of the encoders that
 ship in the box are marked `consistency-only`: they tell whether a clip is one person and whether a result moved
@@ -42,15 +54,33 @@ _DOORS = {
     "enroll": "cameo.enrollment",
     "EnrollOptions": "cameo.enrollment",
     "cast": "cameo.casting",
+    "CastOptions": "cameo.casting",
+    "unlock": "cameo.unlocking",
+    "Borrowed": "cameo.unlocking",
+    "Use": "cameo.records",
+    "challenge": "cameo.unlocking",
+    "prove": "cameo.unlocking",
+    "grant": "cameo.lending",
+    "GrantTerms": "cameo.lending",
+    "delegate": "cameo.lending",
+    "Narrowing": "cameo.lending",
+    "keep_group": "cameo.publishing",
+    "revoke": "cameo.recalling",
+    "withdraw": "cameo.recalling",
+    "audit": "cameo.auditing",
+    "erase": "cameo.custody",
+    "rekey": "cameo.custody",
     "Bundle": "cameo.seal.bundle",
     "VerifiedBundle": "cameo.seal.bundle",
     "ContentKeys": "cameo.seal.unlock",
     "unlock_as_owner": "cameo.seal.unlock",
     "Keys": "cameo.crypto.keys",
     "PublicKeys": "cameo.crypto.keys",
-    "ConsentTerms": "cameo.seal.consent",
-    "Purpose": "cameo.seal.consent",
-    "load_terms": "cameo.seal.consent",
+    "KeyProvider": "cameo.crypto.provider",
+    "ConsentTerms": "cameo.seal.terms",
+    "Purpose": "cameo.seal.terms",
+    "load_terms": "cameo.seal.terms",
+    "PromptClassifier": "cameo.grants.guard",
     "CameoError": "cameo.errors",
     "CaptureRejected": "cameo.errors",
     "ClipError": "cameo.errors",
@@ -65,9 +95,14 @@ _DOORS = {
 __all__ = ["__version__", *_DOORS]  # noqa: PLE0604
 
 if TYPE_CHECKING:
+    from cameo.auditing import audit as audit
+    from cameo.casting import CastOptions as CastOptions
     from cameo.casting import cast as cast
     from cameo.crypto.keys import Keys as Keys
     from cameo.crypto.keys import PublicKeys as PublicKeys
+    from cameo.crypto.provider import KeyProvider as KeyProvider
+    from cameo.custody import erase as erase
+    from cameo.custody import rekey as rekey
     from cameo.enrollment import EnrollOptions as EnrollOptions
     from cameo.enrollment import enroll as enroll
     from cameo.errors import CameoError as CameoError
@@ -79,13 +114,26 @@ if TYPE_CHECKING:
     from cameo.errors import NotVerified as NotVerified
     from cameo.errors import OutputError as OutputError
     from cameo.errors import UsageError as UsageError
+    from cameo.grants.guard import PromptClassifier as PromptClassifier
+    from cameo.lending import GrantTerms as GrantTerms
+    from cameo.lending import Narrowing as Narrowing
+    from cameo.lending import delegate as delegate
+    from cameo.lending import grant as grant
+    from cameo.publishing import keep_group as keep_group
+    from cameo.recalling import revoke as revoke
+    from cameo.recalling import withdraw as withdraw
+    from cameo.records import Use as Use
     from cameo.seal.bundle import Bundle as Bundle
     from cameo.seal.bundle import VerifiedBundle as VerifiedBundle
-    from cameo.seal.consent import ConsentTerms as ConsentTerms
-    from cameo.seal.consent import Purpose as Purpose
-    from cameo.seal.consent import load_terms as load_terms
+    from cameo.seal.terms import ConsentTerms as ConsentTerms
+    from cameo.seal.terms import Purpose as Purpose
+    from cameo.seal.terms import load_terms as load_terms
     from cameo.seal.unlock import ContentKeys as ContentKeys
     from cameo.seal.unlock import unlock_as_owner as unlock_as_owner
+    from cameo.unlocking import Borrowed as Borrowed
+    from cameo.unlocking import challenge as challenge
+    from cameo.unlocking import prove as prove
+    from cameo.unlocking import unlock as unlock
 
 
 def __getattr__(name: str) -> Any:

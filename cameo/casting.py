@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,92 +12,144 @@ import cv2
 import numpy as np
 
 from cameo.condition.plug import plug
-from cameo.errors import NotPermitted, UsageError
-from cameo.files import require_writable
+from cameo.crypto.encoding import sha256_hex
+from cameo.errors import UsageError
+from cameo.files import atomic_path, require_writable
 from cameo.generators.shelf import load_generator
 from cameo.media import write_mp4
-from cameo.records import CastClip
-from cameo.seal.bundle import Bundle
-from cameo.seal.consent import permits
-from cameo.seal.unlock import unlock_as_owner
+from cameo.records import CastClip, Use
+from cameo.unlocking import unlock
 
 if TYPE_CHECKING:
     from cameo.crypto.provider import KeyProvider
+    from cameo.generators.base import Generator
     from cameo.records import UInt8
+    from cameo.unlocking import Borrowed
 
 Progress = Callable[[str, float], None]
+StrPath = str | os.PathLike[str]
 FRAMES = (8, 1500)  # at 25 a second, up to a minute
 LAST_SEED = 2**31 - 1
 SHOWN_PX = 384  # small frames are enlarged to about this side, so that a player shows more than a stamp
 
 
-def cast(
-    bundle: str | os.PathLike[str],
-    *,
-    keys: KeyProvider,
-    out: str | os.PathLike[str],
-    generator: str = "reference",
-    seed: int = 0,
-    frames: int = 100,
-    progress: Progress | None = None,
-) -> CastClip:
-    """Generate a clip of a double, with its owner's keys.
+@dataclass(frozen=True, slots=True)
+class CastOptions:
+    """Choose what is generated.
 
-    Args:
-        bundle: the `.cameo` file.
-        keys: the owner's.
-        out: the MP4 file to write; an old one is replaced only when the new one is complete.
+    Attributes:
+        purpose: id of a purpose of the consent record; "" takes any that allows this, which only the owner may leave
+            open.
+        prompt: what the clip shows, in words; judged by the owner's rules. The reference generator takes no words: it
+            is recorded, and shown nothing of.
         generator: one that the double was tuned for.
         seed: 0 to 2147483647, gives the motion and the noise; the same seed gives the same clip.
         frames: how many, 8 to 1500, at the generator's rate (25 a second).
+        commercial: whether the clip is for a commercial end.
+    """
+
+    purpose: str = ""
+    prompt: str = ""
+    generator: str = "reference"
+    seed: int = 0
+    frames: int = 100
+    commercial: bool = False
+
+
+def cast(
+    bundle: StrPath,
+    *,
+    keys: KeyProvider | None = None,
+    borrowed: Borrowed | None = None,
+    out: StrPath,
+    options: CastOptions | None = None,
+    progress: Progress | None = None,
+) -> CastClip:
+    """Generate a clip of a double: with its owner's keys, or with a grant.
+
+    Args:
+        bundle: the `.cameo` file.
+        keys: the owner's, if the owner casts.
+        borrowed: the grant, its holder and the host, if somebody else does. One of the two must be given.
+        out: the MP4 file to write; an old one is replaced only when the new one is complete.
+        options: what to generate.
         progress: called with a label and 0..1.
 
     Raises:
         UsageError: no such file or generator, `out` does not end in .mp4, or `frames` or `seed` is out of range.
-        NotVerified: the file is not what the owner of `keys` sealed, or was tuned for other weights.
-        NotPermitted: the keys do not open it, or the consent does not reach this use.
+        NotVerified: the file, the grant or the proof is not what its signer signed, or was tuned for other weights.
+        NotPermitted: the keys or the grant do not open it for this use; `code` says why. No clip is left then.
         OutputError: the clip cannot be written.
+        CameoError: the ledger of uses cannot be written.
     """
-    if not FRAMES[0] <= frames <= FRAMES[1]:
-        raise UsageError(f"a clip has {FRAMES[0]} to {FRAMES[1]} frames, not {frames}", "25 frames are a second")
-    if not 0 <= seed <= LAST_SEED:
-        raise UsageError(f"a seed is 0 to {LAST_SEED}, not {seed}", "choose another seed")
+    options = options or CastOptions()
+    _require_possible(options, out)
+    report = progress or (lambda _label, _fraction: None)
+    report("loading the generator", 0.0)
+    engine = load_generator(options.generator)
+    # 1. Verify double, grant, proof and consent, spend a use, and only then decrypt.
+    with unlock(bundle, _use(engine, options), keys=keys, borrowed=borrowed, generator_parts_only=True) as opened:
+        # 2. Plug, generate, unplug: afterwards the generator is as before.
+        with plug(engine, opened.parts) as person:
+            report("generating", 0.0)
+            made = engine.sample(person, engine.wander(person, options.frames, options.seed), options.seed)
+        # 3. The clip takes its name only when it may still leave.
+        report("writing the clip", 0.0)
+        shown = _enlarged(made)
+        with atomic_path(out) as temporary:
+            write_mp4(temporary, shown, engine.fps)
+            opened.release(sha256_hex(temporary.read_bytes()))
+    report("writing the clip", 1.0)
+    height, width = shown.shape[1:3]
+    return CastClip(
+        path=str(out),
+        frames=options.frames,
+        fps=engine.fps,
+        seconds=options.frames / engine.fps,
+        width=width,
+        height=height,
+        seed=options.seed,
+        generator=options.generator,
+        bundle_id=opened.bundle_id,
+        purpose=opened.purpose,
+        receipt=opened.receipt_sha256,
+    )
+
+
+def _require_possible(options: CastOptions, out: StrPath) -> None:
+    if not FRAMES[0] <= options.frames <= FRAMES[1]:
+        message = f"a clip has {FRAMES[0]} to {FRAMES[1]} frames, not {options.frames}"
+        raise UsageError(message, "25 frames are a second")
+    if not 0 <= options.seed <= LAST_SEED:
+        raise UsageError(f"a seed is 0 to {LAST_SEED}, not {options.seed}", "choose another seed")
     if Path(out).suffix.lower() != ".mp4":  # so that a wrong word replaces no key, and not the double itself
         raise UsageError(f"the clip is an MP4 file, {out} is no name for one", "choose a name that ends in .mp4")
     require_writable(out)
-    # 1. Read and verify.
-    verified = Bundle.open(bundle).verify(keys.public)
-    # 2. The consent reaches this use.
-    if verified.consent.withdrawn:
-        raise NotPermitted("the consent to this double was withdrawn", "it must not be cast any more")
-    if not permits(verified.consent.record.terms, generator, datetime.date.today()):
-        raise NotPermitted(
-            f"the consent in this double does not allow video with {generator} today",
-            "see what it allows with cameo inspect; enrol again with other terms",
-        )
-    # 3. Unlock.
-    content = unlock_as_owner(verified, keys)
-    names = [part.name for part in verified.manifest.parts if part.name.split(".")[1:2] == [generator]]
-    parts = {name: verified.read_part(name, content) for name in names}
-    # 4. Plug, generate, unplug.
-    report = progress or (lambda _label, _fraction: None)
-    report("loading the generator", 0.0)
-    engine = load_generator(generator)
-    with plug(engine, parts) as person:
-        report("generating", 0.0)
-        made = engine.sample(person, engine.wander(person, frames, seed), seed)
-    # 5. Only now, the generator being as it was, the clip leaves.
-    report("writing the clip", 0.0)
-    shown = _enlarged(made)
-    write_mp4(out, shown, engine.fps)
-    report("writing the clip", 1.0)
-    height, width = shown.shape[1:3]
-    seconds = frames / engine.fps
-    return CastClip(str(out), frames, engine.fps, seconds, width, height, seed, generator, verified.manifest.bundle_id)
+
+
+def _use(engine: Generator, options: CastOptions) -> Use:
+    side = engine.side_px * _times(engine.side_px)  # as it leaves, not as it is generated
+    return Use(
+        action="generate",
+        purpose=options.purpose,
+        prompt=options.prompt,
+        generator=options.generator,
+        outputs=("video",),
+        modalities=("face",),
+        seconds=options.frames / engine.fps,
+        pixels=side * side,
+        seed=options.seed,
+        commercial=options.commercial,
+    )
+
+
+def _times(side: int) -> int:
+    """By which whole number frames of this side are enlarged."""
+    return max(1, round(SHOWN_PX / side))
 
 
 def _enlarged(frames: UInt8) -> UInt8:
-    times = max(1, round(SHOWN_PX / frames.shape[2]))
+    times = _times(frames.shape[2])
     if times == 1:
         return frames
     size = (frames.shape[2] * times, frames.shape[1] * times)

@@ -16,6 +16,16 @@ def home() -> Path:
     return Path(platformdirs.user_data_dir("cameo", appauthor=False))
 
 
+def registry_url() -> str | None:
+    """Return $CAMEO_REGISTRY, the URL of the owner's registry; None for the file in cameo's home folder."""
+    return os.environ.get("CAMEO_REGISTRY") or None
+
+
+def ledger_url() -> str | None:
+    """Return $CAMEO_LEDGER, the URL of the host's ledger; None for the file in cameo's home folder."""
+    return os.environ.get("CAMEO_LEDGER") or None
+
+
 def passphrase() -> str | None:
     """Return $CAMEO_PASSPHRASE; None when it is unset or empty."""
     return os.environ.get("CAMEO_PASSPHRASE") or None

@@ -30,12 +30,14 @@ from cameo.errors import UsageError
 from cameo.faces.track import track_faces
 from cameo.files import require_free, require_writable
 from cameo.generators.shelf import load_generator
+from cameo.grants.guard import list_digest
 from cameo.records import Enrollment, SealedFile
 from cameo.registry.store import Double, Registry
 from cameo.report import write_report
 from cameo.seal.bundle import Bundle, Part, seal_bundle
 from cameo.seal.checkpoint import SealedCheckpoint
-from cameo.seal.consent import DEFAULT_TERMS, ConsentTerms, Method, agree, resolve_terms
+from cameo.seal.consent import Method, agree
+from cameo.seal.terms import DEFAULT_TERMS, ConsentTerms, resolve_terms
 
 if TYPE_CHECKING:
     from cameo.crypto.provider import KeyProvider
@@ -190,7 +192,10 @@ def _require_report(report: StrPath | None, out: StrPath) -> None:
 def _agreement(options: EnrollOptions, generator: str) -> Agreement:
     """Take the agreement to terms that can be kept and that allow some use of what will be made."""
     today = datetime.date.today()
-    terms = resolve_terms(options.terms, [generator], today)
+    terms = resolve_terms(options.terms, [generator], today, list_digest())
+    if terms.guard.sha256 != list_digest():
+        hint = "leave sha256 out of [guard]"
+        raise UsageError("the consent terms name another edition of the word list than this cameo has", hint)
     if terms.retention.captures:
         hint = "leave captures out of [retention]"
         raise UsageError("keeping the recording inside the double is not supported yet", hint)

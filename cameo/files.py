@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cameo.errors import OutputError
+
+_BLOCK = 1024 * 1024
 
 _HINTS = {
     errno.ENOENT: "create the folder first",
@@ -115,6 +118,35 @@ def atomic_create(path: str | os.PathLike[str], data: bytes, mode: int = 0o644) 
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def destroy(path: str | os.PathLike[str]) -> str:
+    """Overwrite a file, then remove it.
+
+    The file system or the disk may keep an older copy; no program can reach that.
+
+    Returns:
+        SHA-256 (hex) of what it held.
+
+    Raises:
+        OutputError: it cannot be overwritten or removed.
+    """
+    target = Path(path)
+    digest = hashlib.sha256()
+    try:
+        with target.open("r+b") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+                file.seek(-len(block), os.SEEK_CUR)
+                file.write(bytes(len(block)))
+            file.flush()
+            os.fsync(file.fileno())
+        target.unlink()
+        _flush(target.parent)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(f"cannot destroy {path}: {reason}", "remove it by hand, then run this again") from error
+    return digest.hexdigest()
 
 
 def _take_name(temporary: Path, target: Path) -> None:

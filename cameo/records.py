@@ -295,7 +295,11 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class CastClip:
-    """Describe a generated clip: where it is, its length and size, and what it was made from."""
+    """Describe a generated clip.
+
+    `purpose` is the purpose of the consent record it was made for; `receipt` the SHA-256 (hex) of the receipt that
+    allowed it.
+    """
 
     path: str
     frames: int
@@ -306,3 +310,5 @@ class CastClip:
     seed: int
     generator: str
     bundle_id: str
+    purpose: str
+    receipt: str

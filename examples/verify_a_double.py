@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cameo
-from cameo.seal.consent import describe
+from cameo.seal.wording import describe
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

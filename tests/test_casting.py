@@ -15,7 +15,8 @@ from cameo.casting import cast
 from cameo.condition.plug import weights_digest
 from cameo.errors import NotPermitted, NotVerified, OutputError, UsageError
 from cameo.generators.reference import load_reference
-from cameo.seal.consent import DEFAULT_TERMS, permits, resolve_terms
+from cameo.records import Use
+from cameo.seal.terms import DEFAULT_TERMS, any_purpose, resolve_terms
 from tests.conftest import Enrolled
 
 
@@ -105,10 +106,14 @@ def test_what_the_consent_does_not_reach_is_not_cast(enrolled: Enrolled, tmp_pat
 def test_when_consent_reaches() -> None:
     today = datetime.date(2026, 5, 1)
     terms = resolve_terms(DEFAULT_TERMS, ["reference"], today)
-    assert permits(terms, "reference", today)
-    assert not permits(terms, "wan", today)
-    assert not permits(terms, "reference", today - datetime.timedelta(days=1))
-    assert not permits(terms, "reference", today + datetime.timedelta(days=366))
+
+    def use(generator: str) -> Use:
+        return Use("generate", "", "", generator, ("video",), ("face",), 1.0, 1)
+
+    assert any_purpose(terms, use("reference"), "owner", today).id == "personal"
+    for generator, days in (("wan", 0), ("reference", -1), ("reference", 366)):
+        with pytest.raises(NotPermitted, match="does not allow"):
+            any_purpose(terms, use(generator), "owner", today + datetime.timedelta(days=days))
 
 
 def test_a_place_that_cannot_be_written_is_said_before_any_work(enrolled: Enrolled, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from cameo.embed.template import compare, unpack_template
 from cameo.enrollment import EnrollOptions, enroll
 from cameo.errors import OutputError, UsageError
 from cameo.registry.store import Double, Registry
-from cameo.seal.consent import ConsentTerms, Purpose, Retention
+from cameo.seal.terms import ConsentTerms, Purpose, Retention
 from tests.conftest import Enrolled, quick_recipe
 
 PARTS = {"template.face", "template.voice", "adapter.reference.face", "identity.reference.face"}

@@ -24,12 +24,20 @@ class Verb(NamedTuple):
 
 
 VERBS = {
-    "keygen": Verb("cameo.cli.keys:keygen", "make an owner's keys: a protected .key file and a .pub file"),
+    "keygen": Verb("cameo.cli.keys:keygen", "make keys, for owner, friend or host: a protected .key and a .pub file"),
     "sample": Verb("cameo.cli.sample:sample", "render a talking person who does not exist, to try things with"),
     "enroll": Verb("cameo.cli.enroll:enroll", "turn a selfie video into a sealed double"),
-    "inspect": Verb("cameo.cli.bundle:inspect", "show what a double holds and allows, in plain words"),
+    "inspect": Verb("cameo.cli.inspect:inspect", "show what any file of cameo's says, in plain words"),
     "verify": Verb("cameo.cli.bundle:verify", "check that a double is whole and its owner's"),
-    "cast": Verb("cameo.cli.cast:cast", "generate a clip of a double, with its owner's key"),
+    "cast": Verb("cameo.cli.cast:cast", "generate a clip of a double, with its owner's key or with a grant"),
+    "grant": Verb("cameo.cli.lend:grant", "lend a double to somebody, for named purposes, at one host"),
+    "delegate": Verb("cameo.cli.lend:delegate", "narrow a grant you hold for another key"),
+    "group": Verb("cameo.cli.group:group", "keep a list of people that a double is lent to together"),
+    "revoke": Verb("cameo.cli.lend:revoke", "take a grant back, or the consent to a double"),
+    "status": Verb("cameo.cli.status:status", "publish what is revoked, or take it in: publish, serve, fetch"),
+    "audit": Verb("cameo.cli.audit:audit", "show every use of a double, and every refusal"),
+    "erase": Verb("cameo.cli.custody:erase", "destroy a double on this machine, and all that was lent of it"),
+    "rekey": Verb("cameo.cli.custody:rekey", "hand a double over to another key of its owner"),
 }
 
 
@@ -106,7 +114,7 @@ def _help() -> str:
     return f"""\
 Usage: cameo VERB [OPTIONS]
 
-Turn a selfie and a voice into a double: a signed, encrypted file that only its owner's key opens.
+Turn a selfie and a voice into a double: a signed, encrypted file that its owner lends and takes back.
 
 Verbs:
 {verbs}
@@ -120,4 +128,9 @@ A first double:
   cameo sample selfie.mp4
   cameo keygen --out ada.key
   cameo enroll selfie.mp4 --key ada.key --out ada.cameo --report ada.html
-  cameo cast ada.cameo --key ada.key --out clip.mp4"""
+  cameo cast ada.cameo --key ada.key --out clip.mp4
+
+Lend it, and take it back:
+  cameo grant ada.cameo --key ada.key --to bob.pub --host studio.pub --purpose birthday --out bob.grant
+  cameo cast ada.cameo --grant bob.grant --as bob.key --host studio.key --purpose birthday --out clip.mp4
+  cameo revoke bob.grant --key ada.key"""

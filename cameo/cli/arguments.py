@@ -6,6 +6,7 @@ Not typer: with pydantic behind it, it doubles the time `cameo verify` takes; se
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import NoReturn
 
 from cameo.errors import UsageError
@@ -34,3 +35,15 @@ class VerbParser(argparse.ArgumentParser):
             UsageError: always.
         """
         raise UsageError(message, f"see: {self.prog} --help")
+
+
+def owner_beside(file: Path) -> Path:
+    """Find the owner's public key beside a double: the `.pub` file of the same name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    pub = file.with_suffix(".pub")
+    if not pub.is_file():
+        raise UsageError(f"whose is {file}? there is no {pub.name} beside it", "give the owner's key: --owner ada.pub")
+    return pub

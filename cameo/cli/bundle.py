@@ -1,18 +1,21 @@
-"""The verbs that look at a bundle without opening it."""
+"""The verb that verifies a double, and what `cameo inspect` says of one. Neither opens it."""
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from cameo.cli import terminal
 from cameo.cli.arguments import VerbParser
 from cameo.crypto.keys import PublicKeys
 from cameo.errors import UsageError
 from cameo.seal.bundle import Bundle
-from cameo.seal.consent import ConsentRecord, describe
+from cameo.seal.consent import ConsentRecord
+from cameo.seal.events import ConsentEvent, is_withdrawn
 from cameo.seal.manifest import Manifest
+from cameo.seal.wording import day_in_words, describe, sum_up
 
 ASSURANCE = {
     "consistency-only": "consistency-only: tells whether a clip is one person, not who they are",
@@ -29,8 +32,12 @@ def verify(words: Sequence[str]) -> None:
         "Without --owner, the .pub file of the same name beside FILE is taken: then compare its fingerprint\n"
         "with the owner's.",
     )
-    file, owner, as_json = _read(parser, words)
-    given = owner or _beside(file)
+    parser.add_argument("file", type=Path, metavar="FILE", help="the .cameo file")
+    parser.add_argument("--owner", type=Path, metavar="PUB", help="the owner's .pub file")
+    parser.add_json()
+    options = parser.parse_args(words)
+    file: Path = options.file
+    given = options.owner or _beside(file)
     verified = Bundle.open(file).verify(PublicKeys.load(given))
     manifest = verified.manifest
     value = {
@@ -46,58 +53,70 @@ def verify(words: Sequence[str]) -> None:
         "consent_withdrawn": verified.consent.withdrawn,
         "parts": [part.name for part in manifest.parts],
     }
-    note = "" if owner else "  (found beside the file: compare the fingerprint)"
+    note = "" if options.owner else "  (found beside the file: compare the fingerprint)"
     rows = [
         ("owner", manifest.owner),
         ("key", f"{given}{note}"),
         ("bundle", manifest.bundle_id),
-        ("made", _moment(manifest.created)),
+        ("made", terminal.moment(manifest.created)),
         ("assurance", ASSURANCE[manifest.assurance]),
         ("consent", "withdrawn" if verified.consent.withdrawn else "given"),
     ]
-    terminal.result(value, as_json, [f"verified: {file} is whole and signed by its owner", *terminal.table(rows)])
+    lines = [f"verified: {file} is whole and signed by its owner", *terminal.table(rows)]
+    terminal.result(value, options.json, lines)
 
 
-def inspect(words: Sequence[str]) -> None:
-    """Run `cameo inspect`."""
-    parser = VerbParser("inspect", "Show what FILE holds and allows. Nothing of it is trusted unless --owner is given.")
-    file, owner, as_json = _read(parser, words)
+def show_bundle(file: Path, owner: Path | None) -> tuple[dict[str, Any], list[str]]:
+    """Say what a double holds and allows, as JSON members and as lines; verified first if `owner` is given.
+
+    Raises:
+        UsageError: a file cannot be read.
+        NotVerified: it is no double, or not the owner's.
+    """
+    from cameo.lending import lent_to  # here: it opens the registry, which verifying does not need
+
     bundle = Bundle.open(file)
     if owner:
         verified = bundle.verify(PublicKeys.load(owner))
-        manifest, record = verified.manifest, verified.consent.record
+        manifest, record, events = verified.manifest, verified.consent.record, verified.consent.events
         signature = f"valid, by the key in {owner}"
     else:
-        manifest, record = bundle.claims, bundle.consent_claims()
+        manifest, record, events = bundle.claims, bundle.consent_claims(), bundle.event_claims()
         signature = "not checked: what follows is only what the file says (give --owner)"
+    lent = lent_to(manifest.bundle_id)
+    in_short = sum_up(record.terms, is_withdrawn(events), lent)
     value = {
         "file": str(file),
+        "kind": "double",
         "sha256": bundle.sha256,
         "size": bundle.size,
         "signature": "valid" if owner else "not checked",
         "assurance": manifest.assurance,
+        "in_short": in_short,
+        "lent_to": lent,
         "manifest": manifest,
         "consent": record,
+        "events": events,
         "in_words": describe(record.terms),
     }
     rows = [("signature", signature), *_manifest_rows(manifest), *_consent_rows(record)]
-    size = f"{terminal.size(bundle.size)} in {len(manifest.parts)} parts"
-    terminal.result(value, as_json, [f"{file}: a double, {size}", *terminal.table(rows)])
+    rows += [("events", _event(event)) for event in events]
+    heading = f"{file}: a double, {terminal.size(bundle.size)} in {len(manifest.parts)} parts"
+    return value, [heading, f"  {in_short}", *terminal.table(rows)]
 
 
-def _read(parser: VerbParser, words: Sequence[str]) -> tuple[Path, Path | None, bool]:
-    parser.add_argument("file", type=Path, metavar="FILE", help="the .cameo file")
-    parser.add_argument("--owner", type=Path, metavar="PUB", help="the owner's .pub file")
-    parser.add_json()
-    options = parser.parse_args(words)
-    return options.file, options.owner, options.json
+def _beside(file: Path) -> Path:
+    pub = file.with_suffix(".pub")
+    if not pub.is_file():
+        raise UsageError(f"whose is {file}? there is no {pub.name} beside it", "give the owner's key: --owner ada.pub")
+    return pub
 
 
 def _manifest_rows(manifest: Manifest) -> list[tuple[str, str]]:
     rows = [
         ("owner", manifest.owner),
         ("bundle", manifest.bundle_id),
-        ("made", _moment(manifest.created)),
+        ("made", terminal.moment(manifest.created)),
         ("assurance", ASSURANCE[manifest.assurance]),
     ]
     for encoder in manifest.encoders:
@@ -112,21 +131,16 @@ def _manifest_rows(manifest: Manifest) -> list[tuple[str, str]]:
 def _consent_rows(record: ConsentRecord) -> list[tuple[str, str]]:
     terms, act = record.terms, record.act
     how = {"interactive": "typed yes", "flag": "by --yes", "api": "through a program"}[act.method]
-    rows = [("person", terms.name)] if terms.name else []
-    purposes = ", ".join(purpose.id for purpose in terms.purposes)
-    rows.append(("may be used for", purposes))
-    rows += [("in detail", line) for line in describe(terms)]
+    rows = [("person", terms.name or "not named")]
+    rows += [("allowed", line) for line in describe(terms)]
+    if not terms.jurisdiction:
+        rows.append(("allowed", "no jurisdiction is named"))
     rows.append(("agreed", f"{how}; says to be an adult; liveness: {act.liveness}"))
     return rows
 
 
-def _beside(file: Path) -> Path:
-    pub = file.with_suffix(".pub")
-    if not pub.is_file():
-        raise UsageError(f"whose is {file}? there is no {pub.name} beside it", "give the owner's key: --owner ada.pub")
-    return pub
-
-
-def _moment(at: datetime.datetime) -> str:
-    utc = at.astimezone(datetime.UTC)
-    return f"{utc.day} {utc:%B %Y, %H:%M} UTC"
+def _event(event: ConsentEvent) -> str:
+    day = day_in_words(event.at.astimezone(datetime.UTC).date())
+    if event.hand_over is None:
+        return f"{event.kind} on {day}"
+    return f"handed over on {day}, from {event.hand_over.old.fingerprint} to {event.hand_over.new.fingerprint}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,12 +14,14 @@ from cameo.cli.bundle import ASSURANCE
 from cameo.errors import CaptureRejected, UsageError
 from cameo.files import require_free
 from cameo.records import QualityReport
-from cameo.seal.consent import DEFAULT_TERMS, load_terms, resolve_terms, text_shown
+from cameo.seal.consent import text_shown
+from cameo.seal.terms import DEFAULT_TERMS, load_terms, resolve_terms
 
 if TYPE_CHECKING:
     import argparse
 
     from cameo.records import Check, Enrollment
+    from cameo.seal.terms import ConsentTerms
 
 
 def enroll(words: Sequence[str]) -> None:
@@ -29,8 +32,7 @@ def enroll(words: Sequence[str]) -> None:
         if path is not None and not path.is_file():
             raise UsageError(f"there is no file {path}", "check the path")
     require_free(out)
-    terms = load_terms(options.consent) if options.consent else DEFAULT_TERMS
-    terms = resolve_terms(terms, [options.generator], datetime.date.today())
+    terms = _terms(options)
     for line in text_shown(terms):
         terminal.say(line)
     terminal.confirm("Do you agree?", options.yes)
@@ -58,6 +60,22 @@ def enroll(words: Sequence[str]) -> None:
     terminal.result(_value(made, options.report), options.json, _lines(made, options.report))
 
 
+def _terms(options: argparse.Namespace) -> ConsentTerms:
+    """Get the terms from the file, from the person if there is one to ask, or take the narrowest."""
+    from cameo.grants.guard import list_digest
+
+    today = datetime.date.today()
+    if options.consent:
+        terms = load_terms(options.consent)
+    elif options.yes or not sys.stdin.isatty():
+        terms = DEFAULT_TERMS
+    else:
+        from cameo.cli.consent import ask_terms
+
+        terms = ask_terms(today)
+    return resolve_terms(terms, [options.generator], today, list_digest())
+
+
 def _read(words: Sequence[str]) -> argparse.Namespace:
     parser = VerbParser(
         "enroll",
@@ -68,7 +86,12 @@ def _read(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--key", type=Path, required=True, metavar="KEY", help="the owner's .key file")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="the .cameo file to write")
     parser.add_argument("--voice", type=Path, metavar="SOUND", help="a recording of the voice, if not in the clip")
-    parser.add_argument("--consent", type=Path, metavar="TOML", help="what you allow (default: your own clips only)")
+    parser.add_argument(
+        "--consent",
+        type=Path,
+        metavar="TOML",
+        help="what you allow; without it you are asked, or with --yes it is your own clips only",
+    )
     parser.add_argument("--report", type=Path, metavar="HTML", help="write a page that shows what was made")
     parser.add_argument("--generator", default="reference", metavar="NAME", help="tune for it (default: reference)")
     parser.add_argument(

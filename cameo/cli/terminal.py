@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,16 @@ def table(rows: Iterable[tuple[str, str]]) -> list[str]:
         lines.append(f"  {shown:<{width}}  {value}".rstrip())
         last = label
     return lines
+
+
+def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lay out a table with a head; columns that are empty throughout are left out."""
+    shown = [i for i in range(len(head)) if any(row[i] for row in rows)]
+    widths = [max(len(line[i]) for line in (head, *rows)) for i in shown]
+    return [
+        "  " + "  ".join(f"{line[i]:<{width}}" for i, width in zip(shown, widths, strict=True)).rstrip()
+        for line in ((head, *rows) if rows else ())
+    ]
 
 
 def say(message: str) -> None:
@@ -106,6 +117,12 @@ def progress() -> Iterator[Progress]:
             bars.update(tasks[step], completed=min(max(fraction, 0.0), 1.0), description=printable(shown))
 
         yield update
+
+
+def moment(at: datetime.datetime) -> str:
+    """Print a time, in UTC."""
+    utc = at.astimezone(datetime.UTC)
+    return f"{utc.day} {utc:%B %Y, %H:%M} UTC"
 
 
 def size(count: int) -> str:

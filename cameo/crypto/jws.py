@@ -36,6 +36,10 @@ TOKEN_LIMIT = 16 * 1024
 _SIGNATURE_BYTES = 64
 _HEADER_LIMIT = 512
 
+# The library has a limit of its own, shorter than a long status list; ours is checked before.
+_REGISTRY = jws.JWSRegistry(algorithms=[ALGORITHM])
+_REGISTRY.max_payload_length = 8 * 1024 * 1024
+
 _HINT = "it was changed or is damaged: get it again from whoever issued it"
 
 
@@ -136,7 +140,7 @@ def _is_fingerprint(kid: str) -> bool:
 
 def _verified(token: str, key: PublicKeys, what: str) -> None:
     try:
-        jws.deserialize_compact(token, OKPKey.import_key(key.sign_key), algorithms=[ALGORITHM])
+        jws.deserialize_compact(token, OKPKey.import_key(key.sign_key), algorithms=[ALGORITHM], registry=_REGISTRY)
     except (JoseError, ValueError):
         raise NotVerified(f"{what}: the signature does not hold", _HINT, "bad_signature") from None
 

@@ -90,6 +90,11 @@ class Generator(Protocol):
         ...
 
     @property
+    def side_px(self) -> int:
+        """Width and height of the frames it generates."""
+        ...
+
+    @property
     def modalities(self) -> tuple[str, ...]:
         """What of a person it can take on: "face", "voice"."""
         ...

@@ -42,6 +42,7 @@ class ReferenceGenerator:
 
     id = "reference"
     fps = FPS
+    side_px = SIZE
     modalities = ("face",)
 
     def __init__(self, weights: bytes) -> None:

@@ -1,21 +1,21 @@
-"""Remember enrolled doubles in a database: SQLite by default, any SQLAlchemy URL otherwise."""
+"""Remember enrolled doubles, and what was lent of them, in a database: SQLite by default, PostgreSQL by URL."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, create_engine, delete, event, make_url, select
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
+from sqlalchemy import Row, delete, insert, select, update
 
 from cameo import config
-from cameo.errors import CameoError, OutputError, UsageError
-from cameo.registry.schema import Base, DoubleRow
+from cameo.database import Database
+from cameo.errors import UsageError
+from cameo.registry.groups import Groups
+from cameo.registry.lending import Lending
+from cameo.registry.schema import SCHEMA, doubles, endings
+from cameo.registry.times import from_column, to_column
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class Double:
         created: with a time zone.
         encoders: ids of the encoders it was made with.
         assurance: what their scores can promise.
+        withdrawn_at, erased_at: when consent was withdrawn, when it was erased; the registry sets them, not `register`.
     """
 
     bundle_id: str
@@ -39,10 +40,12 @@ class Double:
     created: datetime.datetime
     encoders: tuple[str, ...]
     assurance: str
+    withdrawn_at: datetime.datetime | None = None
+    erased_at: datetime.datetime | None = None
 
 
-class Registry:
-    """Store doubles; every method is one transaction."""
+class Registry(Lending, Groups):
+    """Store doubles, grants, revocations and groups of this machine's owners; every method is one transaction."""
 
     def __init__(self, url: str | None = None) -> None:
         """Open the registry at `url`, or `registry.sqlite` in cameo's home folder, made if it is not there.
@@ -50,18 +53,11 @@ class Registry:
         Raises:
             CameoError: it cannot be opened.
         """
-        self._url = make_url(url) if url else _default_url()
-        if self._url.database and self._url.drivername.startswith("sqlite") and self._url.database != ":memory:":
-            _make_private(Path(self._url.database).parent)
-        with self._reported():
-            self._engine = create_engine(self._url)
-            if self._engine.dialect.name == "sqlite":
-                event.listen(self._engine, "connect", _configure_sqlite)
-            Base.metadata.create_all(self._engine)
+        self._database = Database(SCHEMA, url, config.home() / "registry.sqlite")
 
     def close(self) -> None:
         """Let go of the database's files."""
-        self._engine.dispose()
+        self._database.close()
 
     def register(self, double: Double) -> None:
         """Add a double, or replace what is known of it and of another that stood at its path.
@@ -69,28 +65,30 @@ class Registry:
         Raises:
             CameoError: the database cannot be written.
         """
-        row = DoubleRow(
-            bundle_id=double.bundle_id,
-            owner=double.owner,
-            path=str(double.path),
-            sha256=double.sha256,
-            created=double.created.astimezone(datetime.UTC).replace(tzinfo=None),
-            encoders=list(double.encoders),
-            assurance=double.assurance,
-        )
-        with self._reported(), Session(self._engine) as session, session.begin():
-            # What stood at this path before is gone.
-            gone = delete(DoubleRow).where(DoubleRow.path == row.path, DoubleRow.bundle_id != row.bundle_id)
-            session.execute(gone)
-            session.merge(row)
+        values = {
+            "owner": double.owner,
+            "path": str(double.path),
+            "sha256": double.sha256,
+            "created": to_column(double.created),
+            "encoders": list(double.encoders),
+            "assurance": double.assurance,
+        }
+        with self._database.writing() as connection:
+            # What stood at this path before is gone; what was lent of it is not.
+            connection.execute(
+                delete(doubles).where(doubles.c.path == values["path"], doubles.c.bundle_id != double.bundle_id)
+            )
+            known = doubles.c.bundle_id == double.bundle_id
+            if connection.execute(update(doubles).where(known).values(values)).rowcount == 0:
+                connection.execute(insert(doubles).values(bundle_id=double.bundle_id, **values))
 
     def list(self, owner: str | None = None) -> list[Double]:
         """List the doubles, of one owner if given, newest first."""
-        query = select(DoubleRow).order_by(DoubleRow.created.desc(), DoubleRow.bundle_id)
+        query = _everything().order_by(doubles.c.created.desc(), doubles.c.bundle_id)
         if owner is not None:
-            query = query.where(DoubleRow.owner == owner)
-        with self._reported(), Session(self._engine) as session:
-            return [_double(row) for row in session.scalars(query)]
+            query = query.where(doubles.c.owner == owner)
+        with self._database.reading() as connection:
+            return [_double(row) for row in connection.execute(query)]
 
     def get(self, bundle_id: str) -> Double:
         """Look one up.
@@ -98,51 +96,47 @@ class Registry:
         Raises:
             UsageError: it is not known here.
         """
-        with self._reported(), Session(self._engine) as session:
-            row = session.get(DoubleRow, bundle_id)
-            if row is None:
-                raise UsageError(f"no double {bundle_id} was enrolled on this machine", "check the id")
-            return _double(row)
+        with self._database.reading() as connection:
+            row = connection.execute(_everything().where(doubles.c.bundle_id == bundle_id)).one_or_none()
+        if row is None:
+            raise UsageError(f"no double {bundle_id} was enrolled on this machine", "check the id")
+        return _double(row)
 
     def forget(self, bundle_id: str) -> bool:
-        """Remove one; the file itself is left alone. Returns whether it was known."""
-        with self._reported(), Session(self._engine) as session, session.begin():
-            row = session.get(DoubleRow, bundle_id)
-            if row is None:
-                return False
-            session.delete(row)
-            return True
+        """Remove one; its file and what was lent of it are left alone. Returns whether it was known."""
+        with self._database.writing() as connection:
+            return connection.execute(delete(doubles).where(doubles.c.bundle_id == bundle_id)).rowcount > 0
 
-    @contextmanager
-    def _reported(self) -> Iterator[None]:
-        """Turn the database's errors into ours."""
-        try:
-            yield
-        except SQLAlchemyError as error:
-            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-            where = self._url.render_as_string(hide_password=True)
-            message = f"the registry {where} failed: {reason}"
-            raise CameoError(message, "set CAMEO_HOME to a folder you may write to") from error
+    def move_owner(self, old: str, new: str, bundle_id: str) -> None:
+        """Hand a double over from the fingerprint `old` to `new`.
 
+        Grants stay in the status list of `old`, whose key signed them: revoke them first.
 
-def _default_url() -> URL:
-    return URL.create("sqlite", database=str(config.home() / "registry.sqlite"))
+        Raises:
+            UsageError: no such double of `old` is known here.
+        """
+        with self._database.writing() as connection:
+            for table in (doubles, endings):
+                mine = (table.c.bundle_id == bundle_id) & (table.c.owner == old)
+                moved = connection.execute(update(table).where(mine).values(owner=new)).rowcount
+                if table is doubles and moved == 0:
+                    raise UsageError(f"no double {bundle_id} of {old[:16]}… was enrolled on this machine", "check both")
 
 
-def _make_private(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise OutputError(f"cannot make {folder}: {reason}", "set CAMEO_HOME to a folder you may write to") from None
+def _everything() -> Any:
+    joined = doubles.outerjoin(endings, doubles.c.bundle_id == endings.c.bundle_id)
+    return select(doubles, endings.c.withdrawn_at, endings.c.erased_at).select_from(joined)
 
 
-def _configure_sqlite(connection: Any, _record: Any) -> None:
-    """Let readers and a writer work side by side, and wait for each other instead of failing."""
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _double(row: DoubleRow) -> Double:
-    created = row.created.replace(tzinfo=datetime.UTC)
-    return Double(row.bundle_id, row.owner, Path(row.path), row.sha256, created, tuple(row.encoders), row.assurance)
+def _double(row: Row[Any]) -> Double:
+    return Double(
+        bundle_id=row.bundle_id,
+        owner=row.owner,
+        path=Path(row.path),
+        sha256=row.sha256,
+        created=from_column(row.created),
+        encoders=tuple(row.encoders),
+        assurance=row.assurance,
+        withdrawn_at=from_column(row.withdrawn_at),
+        erased_at=from_column(row.erased_at),
+    )

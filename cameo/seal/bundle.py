@@ -15,31 +15,39 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cameo.crypto.box import commit, fresh_key, open_stream, seal_stream, wrap_key
-from cameo.crypto.encoding import decode_base64, encode_base64, encode_json, sha256_hex
-from cameo.crypto.envelope import Envelope, read_envelope, sign_envelope, unverified_payload, verify_envelope
+from cameo.crypto.box import open_stream
+from cameo.crypto.encoding import decode_base64, sha256_hex
+from cameo.crypto.envelope import Envelope, read_envelope, unverified_payload, verify_envelope
 from cameo.crypto.keys import PublicKeys
 from cameo.crypto.provider import KeyProvider
-from cameo.errors import NotPermitted, NotVerified, OutputError, UsageError
+from cameo.errors import NotPermitted, NotVerified, UsageError
 from cameo.files import atomic_path
-from cameo.seal.consent import Agreement, Consent, ConsentRecord, read_consent, verify_consent, write_consent
-from cameo.seal.container import CONSENT, FILE_LIMIT, MANIFEST, PART_PREFIX, pack_entries, read_entries
+from cameo.seal.consent import (
+    Agreement,
+    Consent,
+    ConsentRecord,
+    read_consent,
+    read_events,
+    verify_consent,
+    write_consent,
+)
+from cameo.seal.container import CONSENT, FILE_LIMIT, MANIFEST, PART_PREFIX, read_entries
+from cameo.seal.events import ConsentEvent
 from cameo.seal.manifest import (
     ENVELOPE_LIMIT,
     PAYLOAD_TYPE,
     SUITE,
     EncoderEntry,
     GeneratorEntry,
-    KeyEntry,
     Manifest,
-    PartEntry,
-    WrappedKey,
     parse_manifest,
     part_generator,
     part_modality,
 )
 from cameo.seal.tensors import check_tensors
-from cameo.seal.unlock import ContentKeys, modality_key, part_context, wrap_context
+from cameo.seal.unlock import ContentKeys, part_context
+from cameo.seal.wording import day_in_words
+from cameo.seal.writing import encrypt_parts, pack_bundle
 
 if TYPE_CHECKING:
     from cameo.records import EncoderInfo
@@ -93,19 +101,10 @@ def seal_bundle(
     if any(part.modality == "captures" for part in parts) and not consent.terms.retention.captures:
         raise UsageError("the consent does not allow keeping the recording", "set captures under [retention]")
     bundle_id = os.urandom(16).hex()
-    root = fresh_key()
-    content = {part.modality: modality_key(root, bundle_id, part.modality) for part in parts}
-    sealed = {
-        part.name: seal_stream(content[part.modality], part.data, *part_context(bundle_id, part.name))
-        for part in sorted(parts, key=lambda part: part.name)
-    }
-    entries = tuple(
-        PartEntry(name, part_modality(name), len(data), sha256_hex(data))  # type: ignore[arg-type]
-        for name, data in sealed.items()
-    )
-    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
-    record = write_consent(consent, keys, bundle_id, [(e.name, e.modality, e.sha256) for e in entries], now)
     owner = keys.public
+    sealed = encrypt_parts({part.name: part.data for part in parts}, owner, bundle_id)
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    record = write_consent(consent, keys, bundle_id, sealed.items, now)
     manifest = Manifest(
         version=1,
         suite=SUITE,
@@ -115,14 +114,16 @@ def seal_bundle(
         signers=(owner.fingerprint,),
         consent_sha256=sha256_hex(record),
         consent_size=len(record),
-        parts=entries,
-        keys=tuple(KeyEntry(m, commit(k, bundle_id, m)) for m, k in sorted(content.items())),  # type: ignore[arg-type]
-        wrapped=(_wrap_for_owner(root, owner, bundle_id),),
+        parts=sealed.entries,
+        keys=sealed.keys,
+        wrapped=sealed.wrapped,
         encoders=tuple(_encoder_entry(encoder) for encoder in encoders),
         generators=_generator_entries(parts),
         about=dict(about or {}),
     )
-    _write(path, keys, manifest, record, sealed)
+    chunks = pack_bundle(manifest, keys, record, sealed.data)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.writelines(chunks)
     return manifest
 
 
@@ -142,7 +143,7 @@ class Bundle:
         # 1. The container is canonical, its entries are on the allow-list.
         self._entries = read_entries(blob)
         if MANIFEST not in self._entries or CONSENT not in self._entries:
-            raise NotVerified(f"{path} lacks its manifest or consent record", _HINT)
+            raise NotVerified(f"{path} lacks its manifest or consent record", _HINT, "malformed")
         # 2. The envelope is canonical and of the right type.
         self._envelope: Envelope = read_envelope(bytes(self._entries[MANIFEST]), "the manifest", ENVELOPE_LIMIT)
         # 3. The manifest is of a known version and does not contradict itself.
@@ -177,22 +178,54 @@ class Bundle:
         """
         return read_consent(bytes(self._entries[CONSENT]))
 
+    def event_claims(self) -> tuple[ConsentEvent, ...]:
+        """Read the consent's events, unverified.
+
+        Raises:
+            NotVerified: malformed.
+        """
+        return read_events(bytes(self._entries[CONSENT]))
+
     def verify(self, owner: PublicKeys) -> VerifiedBundle:
         """Check everything the file says against the owner's key.
 
         Raises:
-            NotVerified: any step does not hold.
+            NotVerified: any step does not hold. If the double was handed over, `owner` being who had it before, the
+                message says so, and to whom.
         """
+        try:
+            return self._verified(owner)
+        except NotVerified:
+            successor = self._successor(owner)
+            if successor:
+                raise successor from None
+            raise
+
+    def _successor(self, former: PublicKeys) -> NotVerified | None:
+        """Say to whom `former` has handed the double over, if the file shows that `former` signed it and all holds."""
+        try:
+            claimed = [event.hand_over.new for event in self.event_claims() if event.hand_over]
+            present = next(keys for keys in reversed(claimed) if keys.fingerprint == self.claims.owner).load()
+            events = self._verified(present).consent.events
+        except (NotVerified, StopIteration):
+            return None
+        if not any(e.hand_over and e.hand_over.old.fingerprint == former.fingerprint for e in events):
+            return None
+        day = day_in_words(next(e.at for e in reversed(events) if e.hand_over).astimezone(datetime.UTC).date())
+        message = f"the double was handed over on {day}, to the key {present.fingerprint}"
+        return NotVerified(message, "ask its owner for that .pub file, and compare the fingerprint", "bad_signature")
+
+    def _verified(self, owner: PublicKeys) -> VerifiedBundle:
         # 4. The owner signed the manifest, and it names this owner and exactly these signers.
         payload = verify_envelope(self._envelope, PAYLOAD_TYPE, [owner], "the manifest")
         manifest = parse_manifest(payload)
         if manifest.owner != owner.fingerprint:
-            raise NotVerified("the bundle belongs to another owner", "is this the right .pub file?")
+            raise NotVerified("the bundle belongs to another owner", "is this the right .pub file?", "bad_signature")
         if manifest.signers != tuple(signature.keyid for signature in self._envelope.signatures):
-            raise NotVerified("the manifest is signed by others than it names", _HINT)
+            raise NotVerified("the manifest is signed by others than it names", _HINT, "bad_signature")
         # 5. The entries are those of the manifest, in its order.
         if list(self._entries) != manifest.entry_names():
-            raise NotVerified("the entries differ from the manifest", _HINT)
+            raise NotVerified("the entries differ from the manifest", _HINT, "spliced")
         # 6. Every part is the one that was signed.
         for part in manifest.parts:
             _check_digest(self._entries[PART_PREFIX + part.name], part.size, part.sha256, f"part {part.name}")
@@ -200,7 +233,7 @@ class Bundle:
         _check_digest(self._entries[CONSENT], manifest.consent_size, manifest.consent_sha256, "the consent record")
         consent = verify_consent(bytes(self._entries[CONSENT]), owner, manifest.bundle_id)
         if {(item.part, item.sha256) for item in consent.record.items} != {(p.name, p.sha256) for p in manifest.parts}:
-            raise NotVerified("the consent record is about other parts", _HINT)
+            raise NotVerified("the consent record is about other parts", _HINT, "spliced")
         return VerifiedBundle(_VERIFIED, self, manifest, consent, self._entries)
 
 
@@ -231,6 +264,10 @@ class VerifiedBundle:
     def __repr__(self) -> str:
         return f"VerifiedBundle({self.manifest.bundle_id})"
 
+    def stored(self, name: str) -> bytes:
+        """Return one entry of the file as it stands there: parts are still encrypted."""
+        return bytes(self._entries[name])
+
     def wrapped_key(self, role: str) -> bytes:
         """Return the root key as it was wrapped for `role`.
 
@@ -240,7 +277,7 @@ class VerifiedBundle:
         for wrapped in self.manifest.wrapped:
             if wrapped.role == role:
                 return decode_base64(wrapped.sealed, "the wrapped key")
-        raise NotPermitted(f"the double holds no key for the role {role}", "it has been erased: enrol again")
+        raise NotPermitted(f"the double holds no key for the role {role}", "it has been erased: enrol again", "erased")
 
     def read_part(self, name: str, content_keys: ContentKeys) -> bytes:
         """Decrypt one part; tensors are checked before they are handed out.
@@ -279,11 +316,6 @@ def _check_new_parts(parts: Sequence[Part]) -> None:
             raise UsageError(error.message, "parts are safetensors with finite values") from None
 
 
-def _wrap_for_owner(root: bytes, owner: PublicKeys, bundle_id: str) -> WrappedKey:
-    sealed = wrap_key(root, owner, *wrap_context("owner", bundle_id))
-    return WrappedKey("owner", owner.fingerprint, encode_base64(sealed))
-
-
 def _encoder_entry(encoder: EncoderInfo) -> EncoderEntry:
     return EncoderEntry(
         id=encoder.id,
@@ -305,25 +337,6 @@ def _generator_entries(parts: Sequence[Part]) -> tuple[GeneratorEntry, ...]:
     return tuple(GeneratorEntry(name, digest) for name, digest in sorted(bases.items()))
 
 
-def _write(
-    path: str | os.PathLike[str], keys: KeyProvider, manifest: Manifest, record: bytes, sealed: Mapping[str, bytes]
-) -> None:
-    payload = encode_json(manifest)
-    try:
-        # What is written must be readable: catch a wrong digest or a name too long here, not at the next verify.
-        parse_manifest(payload)
-    except NotVerified as error:
-        raise UsageError(f"cannot seal: {error.message}", "check the encoders, digests and facts given") from None
-    envelope = encode_json(sign_envelope(PAYLOAD_TYPE, payload, [keys]))
-    entries = {MANIFEST: envelope, CONSENT: record, **{PART_PREFIX + name: data for name, data in sealed.items()}}
-    try:
-        chunks = list(pack_entries(entries))
-    except ValueError as error:
-        raise OutputError(f"cannot write {path}: {error}", "leave out the captures, or keep less of them") from None
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        file.writelines(chunks)
-
-
 def _check_digest(data: memoryview, size: int, sha256: str, what: str) -> None:
     if len(data) != size or sha256_hex(data) != sha256:
-        raise NotVerified(f"{what} is not the one that was signed", _HINT)
+        raise NotVerified(f"{what} is not the one that was signed", _HINT, "spliced")

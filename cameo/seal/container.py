@@ -71,7 +71,7 @@ def read_entries(blob: bytes) -> dict[str, memoryview]:
         NotVerified: `blob` differs in any byte from what `pack_entries` would write for these entries.
     """
     if len(blob) > FILE_LIMIT:
-        raise NotVerified(f"the file is larger than {FILE_LIMIT} bytes", _HINT)
+        raise NotVerified(f"the file is larger than {FILE_LIMIT} bytes", _HINT, "oversize")
     view = memoryview(blob)
     entries: dict[str, memoryview] = {}
     directory = []
@@ -79,32 +79,32 @@ def read_entries(blob: bytes) -> dict[str, memoryview]:
     while blob[offset : offset + 4] == b"PK\x03\x04":
         name, data, header = _read_local(view, offset)
         if name in entries or len(entries) == MAX_ENTRIES:
-            raise NotVerified("the container repeats an entry or has too many", _HINT)
+            raise NotVerified("the container repeats an entry or has too many", _HINT, "malformed")
         entries[name] = data
         directory.append(_central_header(name, zlib.crc32(data), len(data), offset))
         offset += len(header) + len(data)
     tail = b"".join([*directory, _end_record(directory, offset)])
     if not entries or view[offset:] != tail:
-        raise NotVerified("the container is not in canonical form", _HINT)
+        raise NotVerified("the container is not in canonical form", _HINT, "malformed")
     return entries
 
 
 def _read_local(view: memoryview, offset: int) -> tuple[str, memoryview, bytes]:
     """Read one entry at `offset`: its name, its data, its header as it must be."""
     if len(view) - offset < _LOCAL.size:
-        raise NotVerified("the container is truncated", _HINT)
+        raise NotVerified("the container is truncated", _HINT, "malformed")
     fields = _LOCAL.unpack_from(view, offset)
     size, name_length = fields[8], fields[9]
     start = offset + _LOCAL.size + name_length
     if start + size > len(view):
-        raise NotVerified("the container is truncated", _HINT)
+        raise NotVerified("the container is truncated", _HINT, "malformed")
     name = bytes(view[offset + _LOCAL.size : start]).decode("ascii", "replace")
     if not _allowed(name):
-        raise NotVerified("the container holds an entry that does not belong in it", _HINT)
+        raise NotVerified("the container holds an entry that does not belong in it", _HINT, "malformed")
     data = view[start : start + size]
     header = _local_header(name, zlib.crc32(data), size)
     if view[offset:start] != header:
-        raise NotVerified("the container is not in canonical form", _HINT)
+        raise NotVerified("the container is not in canonical form", _HINT, "malformed")
     return name, data, header
 
 

@@ -124,9 +124,16 @@ def parse_manifest(raw: bytes) -> Manifest:
     _distinct([wrapped.role for wrapped in manifest.wrapped], "wrapped keys")
     _distinct([encoder.modality for encoder in manifest.encoders], "encoders")
     if manifest.owner not in manifest.signers:
-        raise NotVerified("the manifest does not name its owner as a signer", _HINT)
+        raise NotVerified("the manifest does not name its owner as a signer", _HINT, "malformed")
+    if not has_sane_year(manifest.created):
+        raise NotVerified("the manifest was made at an impossible time", _HINT, "malformed")
     _check_parts(manifest)
     return manifest
+
+
+def has_sane_year(at: datetime.datetime) -> bool:
+    """Say whether a time can be told in every time zone."""
+    return datetime.MINYEAR < at.year < datetime.MAXYEAR
 
 
 def part_modality(name: str) -> str | None:
@@ -143,14 +150,14 @@ def part_generator(name: str) -> str:
 def _check_parts(manifest: Manifest) -> None:
     for part in manifest.parts:
         if part_modality(part.name) != part.modality:
-            raise NotVerified(f"the manifest gives part {part.name!r} a wrong name or modality", _HINT)
+            raise NotVerified(f"the manifest gives part {part.name!r} a wrong name or modality", _HINT, "malformed")
     if {part.modality for part in manifest.parts} != {key.modality for key in manifest.keys}:
-        raise NotVerified("the manifest's keys do not match its parts", _HINT)
+        raise NotVerified("the manifest's keys do not match its parts", _HINT, "malformed")
     named = {part_generator(part.name) for part in manifest.parts} - {""}
     if named != {entry.id for entry in manifest.generators}:
-        raise NotVerified("the manifest's generators do not match its parts", _HINT)
+        raise NotVerified("the manifest's generators do not match its parts", _HINT, "malformed")
 
 
 def _distinct(names: list[str], what: str, in_order: bool = False) -> None:
     if len(set(names)) != len(names) or (in_order and sorted(names) != names):
-        raise NotVerified(f"the manifest's {what} are repeated or out of order", _HINT)
+        raise NotVerified(f"the manifest's {what} are repeated or out of order", _HINT, "malformed")

@@ -146,4 +146,4 @@ def _finite(body: memoryview, dtype: str) -> bool:
 
 
 def _bad(what: str, reason: str) -> NotVerified:
-    return NotVerified(f"{what} is not acceptable safetensors: {reason}", _HINT)
+    return NotVerified(f"{what} is not acceptable safetensors: {reason}", _HINT, "malformed")

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from cameo.crypto.keys import Keys
+from cameo.seal.bundle import Bundle
+from cameo.seal.reseal import rekey_bundle, withdraw_bundle
+
 from .conftest import Cli, Folder
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMEO_HOME", str(tmp_path_factory.mktemp("home")))
 
 
 def test_verify(cli: Cli, folder: Folder) -> None:
@@ -83,7 +93,47 @@ def test_inspect_says_what_is_not_trusted(cli: Cli, folder: Folder) -> None:
     assert "not checked: what follows is only what the file says" in shown.out
     for words in ("birthday", "never: intimate", "adapter.reference.face", "encrypted", "by people the owner approves"):
         assert words in shown.out
+    for words in (
+        "face and voice for birthday", "to generate video", "with reference", "not commercially", "not to be passed on",
+        "from 31 January 2026 until 31 January 2027", "cameo-words-1, edition", "the recording itself is not kept",
+        "until its owner erases it", "not named", "no jurisdiction is named", "liveness: not checked",
+    ):  # fmt: skip
+        assert words in shown.out, "what nobody said is shown as it is"
     assert "valid, by the key" in cli("inspect", folder.double, "--owner", folder.pub).out
+
+
+def test_inspect_begins_with_the_sum_of_it(cli: Cli, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    never = "never: intimate, minors, political, financial-fraud, identity-fraud, endorsement"
+    expected = f"  may be used in: birthday; {never}; until 31 January 2027"
+    assert cli("inspect", folder.double).out.splitlines()[1] == expected
+    monkeypatch.setattr("cameo.lending.lent_to", lambda _id: 2)
+    assert cli("inspect", folder.double).out.splitlines()[1] == f"{expected}; lent to: 2 friends"
+    value = json.loads(cli("inspect", folder.double, "--json").out)
+    assert (value["in_short"], value["lent_to"]) == (f"{expected.strip()}; lent to: 2 friends", 2)
+
+
+def test_the_life_of_a_consent_is_shown(cli: Cli, folder: Folder, tmp_path: Path) -> None:
+    path, new = tmp_path / "ada.cameo", Keys.generate()
+    shutil.copy(folder.double, path)
+    (tmp_path / "new.pub").write_bytes(new.public.to_bytes())
+    at = datetime.datetime(2026, 3, 5, 23, 30, tzinfo=datetime.UTC)
+    verified = Bundle.open(path).verify(folder.keys.public)
+    made = rekey_bundle(path, verified, folder.keys, new, at)
+    withdraw_bundle(path, made, new, at + datetime.timedelta(days=1))
+    for owner in ([], ["--owner", tmp_path / "new.pub"]):
+        shown = cli("inspect", path, *owner)
+        assert shown.status == 0, shown.err
+        assert shown.out.splitlines()[1].startswith("  withdrawn: may not be used any more; never: ")
+        old_to_new = f"from {folder.keys.public.fingerprint} to {new.public.fingerprint}"
+        for words in ("given on ", f"handed over on 5 March 2026, {old_to_new}", "withdrawn on 6 March 2026"):
+            assert words in shown.out
+        value = json.loads(cli("inspect", path, *owner, "--json").out)
+        assert [event["kind"] for event in value["events"]] == ["given", "rekeyed", "withdrawn"]
+    for verb in ("verify", "inspect"):
+        refused = cli(verb, path, "--owner", folder.pub)
+        assert (refused.status, refused.out) == (3, "")
+        error = f"error: the double was handed over on 5 March 2026, to the key {new.public.fingerprint}"
+        assert refused.err.splitlines()[0] == error
 
 
 def test_inspect_json(cli: Cli, folder: Folder) -> None:

@@ -15,6 +15,7 @@ import pytest
 from cameo.adapt.train import tune
 from cameo.capture.clip import read_clip
 from cameo.crypto.keys import Keys
+from cameo.grants.guard import list_digest
 from cameo.media import write_mp4
 from cameo.records import Clip
 from tests.cli.conftest import PASSPHRASE, Cli
@@ -152,24 +153,48 @@ def test_json_holds_what_a_script_needs(cli: Cli, selfie: Path, key: Path, tmp_p
     assert told["checks"]["speech"]["level"] in ("ok", "warn")
 
 
+class Terminal(io.StringIO):
+    """Stand in for a person who types these lines, one after the other."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def test_agreement_is_asked_for(
     cli: Cli, selfie: Path, key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
     words = ("enroll", selfie, "--key", key, "--out", tmp_path / "ada.cameo")
     nobody = cli(*words)
     assert nobody.status == 2
     assert "--yes" in nobody.err
-    monkeypatch.setattr("sys.stdin", Terminal("no\n"))
-    assert cli(*words).status == 2
-    monkeypatch.setattr("sys.stdin", Terminal("yes\n"))
+    assert "What do you allow?" not in nobody.err
+    for answers in ("", "birthday\n", "\n" * 6, "\n" * 6 + "no\n"):
+        monkeypatch.setattr("sys.stdin", Terminal(answers))
+        stopped = cli(*words)
+        assert stopped.status == 2
+        assert "error: you did not agree; nothing was made" in stopped.err
+    monkeypatch.setattr("sys.stdin", Terminal("\n" * 6 + "yes\n"))
     agreed = cli(*words)
     assert agreed.status == 0, agreed.err
-    shown = cli("inspect", tmp_path / "ada.cameo", "--json")
-    assert json.loads(shown.out)["consent"]["act"]["method"] == "interactive"
+    shown = json.loads(cli("inspect", tmp_path / "ada.cameo", "--json").out)
+    assert shown["consent"]["act"]["method"] == "interactive"
+    assert [purpose["id"] for purpose in shown["consent"]["terms"]["purposes"]] == ["personal"]
+
+
+def test_terms_that_were_answered(
+    cli: Cli, selfie: Path, key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = ["Birthday greetings, comedy", "2", "30 days", "yes", "no", "intimate", "Ada", "yes"]
+    monkeypatch.setattr("sys.stdin", Terminal("\n".join(answers) + "\n"))
+    done = cli("enroll", selfie, "--key", key, "--out", tmp_path / "ada.cameo")
+    assert done.status == 0, done.err
+    assert "birthday-greetings (Birthday greetings), by people the owner approves" in done.err
+    record = json.loads(cli("inspect", tmp_path / "ada.cameo", "--json").out)["consent"]
+    assert [purpose["id"] for purpose in record["terms"]["purposes"]] == ["birthday-greetings", "comedy"]
+    assert all(purpose["delegable"] for purpose in record["terms"]["purposes"])
+    assert record["terms"]["prohibited"] == ["intimate", "minors", "financial-fraud", "identity-fraud"]
+    assert record["parties"][0]["name"] == "Ada"
+    assert record["terms"]["guard"]["sha256"] == list_digest()
 
 
 def test_terms_from_a_file(cli: Cli, selfie: Path, key: Path, tmp_path: Path) -> None:

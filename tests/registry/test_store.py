@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import json
+import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
@@ -125,14 +127,58 @@ def test_what_cannot_be_opened(tmp_path: Path) -> None:
 
 
 def test_a_password_in_the_address_is_not_shown() -> None:
-    pytest.importorskip("sqlalchemy")
-    with pytest.raises(Exception) as caught:  # noqa: B017, PT011 - no such driver here, whatever it raises
+    with pytest.raises(CameoError) as caught:
         Registry("postgresql+nosuchdriver://ada:secret@localhost/x")
     assert "secret" not in str(caught.value)
 
 
-def test_no_biometric_has_a_column() -> None:
-    from cameo.registry.schema import DoubleRow
+def test_handing_a_double_over(registry: Registry) -> None:
+    registry.register(double(1))
+    registry.register(double(2))
+    registry.move_owner("ab" * 32, "ef" * 32, double(1).bundle_id)
+    assert registry.list("ef" * 32) == [dataclasses.replace(double(1), owner="ef" * 32)]
+    assert registry.list("ab" * 32) == [double(2)]
+    for old, bundle_id in (("ab" * 32, double(1).bundle_id), ("ef" * 32, double(2).bundle_id), ("ab" * 32, "9" * 32)):
+        with pytest.raises(UsageError, match="was enrolled on this machine"):
+            registry.move_owner(old, "cd" * 32, bundle_id)
 
-    columns = {column.name for column in DoubleRow.__table__.columns}
-    assert columns == {"bundle_id", "owner", "path", "sha256", "created", "encoders", "assurance"}
+
+def test_a_registry_from_before_there_were_migrations(tmp_path: Path) -> None:
+    old = sqlite3.connect(tmp_path / "registry.sqlite")
+    old.executescript(
+        """
+        CREATE TABLE doubles (
+            bundle_id VARCHAR(32) NOT NULL, owner VARCHAR(64) NOT NULL, path VARCHAR(4096) NOT NULL,
+            sha256 VARCHAR(64) NOT NULL, created DATETIME NOT NULL, encoders JSON NOT NULL,
+            assurance VARCHAR(32) NOT NULL, PRIMARY KEY (bundle_id)
+        );
+        CREATE INDEX ix_doubles_owner ON doubles (owner);
+        """
+    )
+    kept = double(1)
+    row = (kept.bundle_id, kept.owner, str(kept.path), kept.sha256, "2026-03-01 13:00:00.000000")
+    old.execute("INSERT INTO doubles VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, json.dumps(kept.encoders), kept.assurance))
+    old.commit()
+    old.close()
+    for _ in range(2):
+        registry = Registry(f"sqlite:///{tmp_path}/registry.sqlite")
+        assert registry.list() == [kept]
+        assert registry.lent() == []
+        registry.close()
+
+
+def test_no_biometric_has_a_column() -> None:
+    from cameo.registry import schema
+
+    columns = {name: {column.name for column in table.columns} for name, table in schema.metadata.tables.items()}
+    assert columns == {
+        "doubles": {"bundle_id", "owner", "path", "sha256", "created", "encoders", "assurance"},
+        "endings": {"bundle_id", "owner", "withdrawn_at", "erased_at"},
+        "lists": {"owner", "seq", "size"},
+        "grants": {
+            *("jti", "bundle_id", "owner", "kind", "holder", "host", "place", "purposes", "issued", "expires"),
+            *("delegable", "path", "parent", "revoked_at"),
+        },
+        "statements": {"number", "id", "owner", "bundle_id", "jti", "body", "at"},
+        "groups": {"owner", "group_id", "seq", "token"},
+    }

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from cameo.crypto.keys import Keys
+from cameo.grants.guard import list_digest
 from cameo.records import CONSISTENCY_ONLY, EncoderInfo
 from cameo.seal.bundle import Bundle, Part, seal_bundle
-from cameo.seal.consent import Agreement, agree, parse_terms, resolve_terms
+from cameo.seal.consent import Agreement, agree
+from cameo.seal.terms import parse_terms, resolve_terms
 from cameo.seal.unlock import unlock_as_owner
 
 
@@ -28,7 +30,7 @@ def tensor_bytes(*values: float) -> bytes:
 def agreement(toml: str = '[[purposes]]\nid = "birthday"') -> Agreement:
     """Agree to terms as a program does."""
     today = datetime.date(2026, 1, 31)
-    return agree(resolve_terms(parse_terms(toml), ["reference"], today), "api")
+    return agree(resolve_terms(parse_terms(toml), ["reference"], today, list_digest()), "api")
 
 
 def some_parts(shift: float = 0.0) -> list[Part]:

@@ -1,9 +1,8 @@
-"""Consent: what a file may say, what it means when it says little, and the signed life of a record."""
+"""The consent record: what was agreed to, and that nobody but its owner had a hand in it."""
 
 from __future__ import annotations
 
 import datetime
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,126 +12,25 @@ from hypothesis import strategies as st
 from cameo.crypto.encoding import decode_base64, encode_json, sha256_hex
 from cameo.crypto.envelope import Envelope, sign_envelope
 from cameo.crypto.keys import Keys
-from cameo.errors import CameoError, NotVerified, UsageError
+from cameo.errors import NotVerified, UsageError
 from cameo.seal.consent import (
-    DEFAULT_TERMS,
-    EVENT_TYPE,
-    PROHIBITIONS,
-    RECORD_LIMIT,
-    ConsentEvent,
     agree,
-    describe,
-    load_terms,
-    parse_terms,
     read_consent,
-    resolve_terms,
+    read_events,
     text_shown,
     verify_consent,
     write_consent,
 )
+from cameo.seal.events import EVENT_TYPE, ConsentEvent
+from cameo.seal.terms import ConsentTerms, Purpose, parse_terms, resolve_terms
 
 from .conftest import agreement
+from .test_terms import FULL, SMALLEST
 
 TODAY = datetime.date(2026, 3, 1)
 NOW = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)
 BUNDLE = "ab" * 16
 ITEMS = [("template.face", "face", "cd" * 32)]
-SMALLEST = '[[purposes]]\nid = "birthday"'
-FULL = """
-name = "Ada"
-jurisdiction = "DE"
-prohibited = ["intimate", "minors", "political", "financial-fraud", "identity-fraud"]
-[[purposes]]
-id = "advert"
-description = "one spot for the bakery"
-audience = "approved"
-actions = ["generate"]
-outputs = ["video", "image"]
-modalities = ["face"]
-generators = ["reference", "wan"]
-commercial = true
-delegable = true
-valid_from = 2026-04-01
-valid_until = 2026-04-30
-[retention]
-captures = true
-until = "erased-by-owner"
-"""
-
-
-def test_the_smallest_file_gives_the_narrowest_use() -> None:
-    terms = resolve_terms(parse_terms(SMALLEST), ["reference"], TODAY)
-    (purpose,) = terms.purposes
-    assert purpose.id == "birthday"
-    assert (purpose.audience, purpose.actions, purpose.outputs) == ("approved", ("generate",), ("video",))
-    assert (purpose.commercial, purpose.delegable) == (False, False)
-    assert purpose.generators == ("reference",)
-    assert purpose.valid_from == TODAY
-    assert purpose.valid_until == TODAY + datetime.timedelta(days=365)
-    assert terms.prohibited == PROHIBITIONS
-    assert not terms.retention.captures
-
-
-def test_the_default_is_for_the_owner_alone() -> None:
-    assert [purpose.audience for purpose in DEFAULT_TERMS.purposes] == ["owner"]
-    assert not any(purpose.commercial or purpose.delegable for purpose in DEFAULT_TERMS.purposes)
-
-
-def test_a_full_file_keeps_what_it_says() -> None:
-    terms = resolve_terms(parse_terms(FULL), ["reference"], TODAY)
-    (purpose,) = terms.purposes
-    assert purpose.generators == ("reference", "wan"), "what was said is not widened by what is at hand"
-    assert (purpose.valid_from, purpose.valid_until) == (datetime.date(2026, 4, 1), datetime.date(2026, 4, 30))
-    assert purpose.modalities == ("face",)
-    assert terms.prohibited == tuple(p for p in PROHIBITIONS if p != "endorsement")
-    said = "\n".join(describe(terms))
-    for words in ("one spot for the bakery", "commercial use allowed", "30 April 2026", "passed on once", "DE", "kept"):
-        assert words in said
-
-
-@pytest.mark.parametrize(
-    ("toml", "words"),
-    [
-        ("", "purposes"),
-        ("purposes = []", "purposes"),
-        ("[[purposes]]", "id"),
-        ('[[purposes]]\nid = "Birthday party"', "id"),
-        (SMALLEST + '\ncolour = "red"', "colour"),
-        ('colour = "red"\n' + SMALLEST, "colour"),
-        (SMALLEST + "\n[retention]\nforever = true", "forever"),
-        (SMALLEST + '\naudience = "all"', "audience"),
-        (SMALLEST + '\noutputs = ["hologram"]', "outputs"),
-        (SMALLEST + "\noutputs = []", "allows nothing"),
-        (SMALLEST + "\ncommercial = 1", "commercial"),
-        (SMALLEST + '\nvalid_until = "tomorrow"', "valid_until"),
-        (SMALLEST + "\nvalid_from = 2026-05-02\nvalid_until = 2026-05-01", "ends before it begins"),
-        (SMALLEST + "\n" + SMALLEST, "same id"),
-        ('prohibited = ["political"]\n' + SMALLEST, "prohibited must contain"),
-        ('prohibited = ["nothing"]\n' + SMALLEST, "prohibited"),
-        (SMALLEST + "\nid = 5", "consent file"),
-        ("not toml at all", "consent file"),
-        (SMALLEST + '\ngenerators = ["../x"]', "generators"),
-    ],
-)
-def test_what_a_file_may_not_say(toml: str, words: str) -> None:
-    with pytest.raises(UsageError, match=words) as caught:
-        parse_terms(toml)
-    assert "\n" not in caught.value.message
-    assert caught.value.hint
-
-
-def test_files(tmp_path: Path) -> None:
-    path = tmp_path / "consent.toml"
-    path.write_text(FULL)
-    assert load_terms(path) == parse_terms(FULL)
-    with pytest.raises(UsageError, match="cannot read"):
-        load_terms(tmp_path / "none.toml")
-    path.write_bytes(b'name = "\xff"')
-    with pytest.raises(UsageError, match="not UTF-8"):
-        load_terms(path)
-    path.write_text("#" * (RECORD_LIMIT + 1))
-    with pytest.raises(UsageError, match="larger"):
-        load_terms(path)
 
 
 def test_agreeing_records_the_words_that_were_shown() -> None:
@@ -144,6 +42,28 @@ def test_agreeing_records_the_words_that_were_shown() -> None:
     assert any("18 or older" in line for line in agreed.act.text)
     with pytest.raises(UsageError, match="open"):
         agree(parse_terms(SMALLEST), "api")
+
+
+def test_the_longest_words_still_fit() -> None:
+    longest = Purpose("a", "x" * 1024, generators=tuple(f"g{n:031d}" for n in range(30)))
+    keys = Keys.generate()
+    for count in (1, 10):
+        purposes = tuple(msgspec.structs.replace(longest, id=f"p{n}") for n in range(count))
+        agreed = agree(resolve_terms(ConsentTerms(purposes), ["reference"], TODAY), "api")
+        verify_consent(write_consent(agreed, keys, BUNDLE, ITEMS, NOW), keys.public, BUNDLE)
+    purposes = tuple(msgspec.structs.replace(longest, id=f"p{n}") for n in range(64))
+    with pytest.raises(UsageError, match="too long to be sealed"):
+        agree(resolve_terms(ConsentTerms(purposes), ["reference"], TODAY), "api")
+
+
+def test_a_record_leaves_nothing_open() -> None:
+    keys = Keys.generate()
+    agreed = agreement()
+    open_ended = msgspec.structs.replace(agreed.terms.purposes[0], valid_until=None)
+    spoiled = msgspec.structs.replace(agreed, terms=msgspec.structs.replace(agreed.terms, purposes=(open_ended,)))
+    raw = write_consent(spoiled, keys, BUNDLE, ITEMS, NOW)
+    with pytest.raises(NotVerified, match="open"):
+        verify_consent(raw, keys.public, BUNDLE)
 
 
 def written(keys: Keys) -> bytes:
@@ -213,9 +133,6 @@ def test_a_changed_record_is_not_the_signed_one() -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_garbage_raises_nothing_else(raw: bytes) -> None:
-    with pytest.raises(NotVerified):
-        read_consent(raw)
-    try:
-        parse_terms(raw.decode("utf-8", "replace"))
-    except CameoError as error:
-        assert isinstance(error, UsageError)
+    for read in (read_consent, read_events):
+        with pytest.raises(NotVerified):
+            read(raw)

@@ -52,6 +52,8 @@ def test_it_reads_what_it_wrote(sealed: Sealed) -> None:
         lambda m: m["encoders"].append(m["encoders"][0]),
         lambda m: m["encoders"][0].update(assurance="certain"),
         lambda m: m.update(created="2026-01-31T10:00:00"),
+        lambda m: m.update(created="9999-12-31T23:59:59-14:00"),
+        lambda m: m.update(created="0001-01-01T00:00:00+14:00"),
         lambda m: m.update(about={"x": None}),
         lambda m: m.update(about={str(i): i for i in range(65)}),
     ],
