@@ -68,6 +68,7 @@ _DOORS = {
     "revoke": "cameo.recalling",
     "withdraw": "cameo.recalling",
     "audit": "cameo.auditing",
+    "amend": "cameo.custody",
     "erase": "cameo.custody",
     "rekey": "cameo.custody",
     "Bundle": "cameo.seal.bundle",
@@ -101,6 +102,7 @@ if TYPE_CHECKING:
     from cameo.crypto.keys import Keys as Keys
     from cameo.crypto.keys import PublicKeys as PublicKeys
     from cameo.crypto.provider import KeyProvider as KeyProvider
+    from cameo.custody import amend as amend
     from cameo.custody import erase as erase
     from cameo.custody import rekey as rekey
     from cameo.enrollment import EnrollOptions as EnrollOptions

@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,6 +20,7 @@ from cameo.grants import status
 from cameo.grants.check import require_time
 from cameo.grants.fetch import is_url
 from cameo.grants.grant import (
+    LIFE_LIMIT_S,
     Confirmation,
     DelegationClaims,
     GrantClaims,
@@ -201,12 +202,8 @@ def delegate(grant: StrPath, *, keys: KeyProvider, to: PublicKeys, narrowed: Nar
     now = int(time.time())
     require_time(chain, now)
     parent = chain.grant
-    asked = {
-        name: getattr(narrowed, name) or getattr(parent.scope, name)
-        for name in ("purposes", "modalities", "outputs", "generators", "max_uses", "max_seconds", "max_pixels")
-    }
-    scope = msgspec.structs.replace(parent.scope, **asked)
-    expires = parent.exp if narrowed.expires_s is None else now + narrowed.expires_s
+    scope = _narrowed(parent.scope, narrowed)
+    expires = parent.exp if narrowed.expires_s is None else now + _future(narrowed.expires_s)
     jti = fresh_id()
     claims = DelegationClaims(
         iss=keys.public.fingerprint,
@@ -269,8 +266,22 @@ def _scope(verified: VerifiedBundle, terms: GrantTerms) -> Scope:
     if unknown:
         message = f"the consent knows no purpose {', '.join(unknown)}"
         raise NotPermitted(message, f"it knows: {', '.join(known)}", "wrong_purpose")
+    return _checked(filled)
+
+
+def _narrowed(scope: Scope, narrowed: Narrowing) -> Scope:
+    """Take from `narrowed` what it says, and the rest as granted."""
+    asked = msgspec.structs.asdict(scope)
+    for name in ("purposes", "modalities", "outputs", "generators", "max_uses", "max_seconds", "max_pixels"):
+        said = getattr(narrowed, name)
+        if said not in ((), None):
+            asked[name] = said
+    return _checked(asked)
+
+
+def _checked(scope: Mapping[str, Any]) -> Scope:
     try:
-        return msgspec.convert(filled, Scope)
+        return msgspec.convert(scope, Scope)
     except msgspec.ValidationError as error:
         raise UsageError(f"this cannot be granted: {error}", "check the names and numbers") from None
 
@@ -278,15 +289,20 @@ def _scope(verified: VerifiedBundle, terms: GrantTerms) -> Scope:
 def _life(consent: ConsentTerms, terms: GrantTerms, now: int) -> int:
     """How long the grant holds: as asked, or 30 days and never past the consent."""
     if terms.expires_s is not None:
-        if terms.expires_s <= 0:
-            raise UsageError("the grant would have ended before it began", "give it a time to come, like 30d")
-        return terms.expires_s
+        return _future(terms.expires_s)
     ends = [p.valid_until for p in consent.purposes if p.id in terms.purposes and p.valid_until is not None]
     last = min(
         (datetime.datetime.combine(end, datetime.time.max, datetime.UTC).timestamp() for end in ends),
         default=now + EXPIRES_DAYS * _DAY_S,
     )
     return max(1, min(EXPIRES_DAYS * _DAY_S, int(last) - now))
+
+
+def _future(seconds: int) -> int:
+    if not 0 < seconds <= LIFE_LIMIT_S:
+        message = "it would have ended before it began" if seconds <= 0 else "nothing is lent for more than ten years"
+        raise UsageError(message, "give it a time to come, like 30d")
+    return seconds
 
 
 def _audience(to: PublicKeys | Group | str, owner: PublicKeys) -> Audience:

@@ -9,22 +9,20 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cameo.crypto.encoding import encode_json, sha256_hex
 from cameo.errors import CameoError, NotPermitted, NotVerified, UsageError
 from cameo.grants.check import Request, Target, check_request
-from cameo.grants.fetch import fetch_group, fetch_status
 from cameo.grants.grant import read_tokens, sealed_keys, verify_chain
-from cameo.grants.group import read_group
 from cameo.grants.guard import PromptRefused, list_digest, require_prompt
 from cameo.grants.ledger import Ledger, UseLimit
 from cameo.grants.proof import sign_proof
 from cameo.grants.receipt import Entry
-from cameo.grants.status import StatusSnapshot, pack_bits, status_uri
-from cameo.registry.store import Registry
+from cameo.grants.status import status_uri
+from cameo.hearing import newest_group, require_kept, take_list
 from cameo.seal.bundle import Bundle
 from cameo.seal.terms import any_purpose, require_allowed
 from cameo.seal.unlock import unlock_as_host, unlock_as_owner
@@ -43,7 +41,6 @@ if TYPE_CHECKING:
 
 StrPath = str | os.PathLike[str]
 GRACE_S = 300.0
-_LIST_LIFE_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +295,7 @@ class _Owned(_Session):
 
     def require_standing(self) -> None:
         """Check that the owner did not withdraw or erase it on this machine."""
-        _require_kept(self.verified.manifest.bundle_id)
+        require_kept(self.verified.manifest.bundle_id)
 
     def decrypt(self, generator_parts_only: bool) -> dict[str, bytes]:
         """Decrypt with the owner's keys."""
@@ -344,16 +341,10 @@ class _Lent(_Session):
         """Look at the newest status list there is."""
         status = self._chain.grant.status.status_list
         # Even an erased or withdrawn double of this machine's own has its grants revoked; this says it more plainly.
-        _require_kept(self.verified.manifest.bundle_id)
+        require_kept(self.verified.manifest.bundle_id)
         if status.uri != status_uri(self._by.owner.fingerprint):
             raise NotVerified("the grant points to another owner's status list", "do not use it", "wrong_list")
-        where = self._published_at()
-        if where is None:
-            self.ledger.absorb(_local_list(self._by.owner, self._chain.grant.jti, self.ledger.tick()))
-        else:
-            # Silence is no news: the ledger knows for how long the last list may still be believed.
-            with _silence_ignored():
-                self.ledger.absorb(fetch_status(where, self._by.owner))
+        take_list(self._published_at(), self._by.owner, self._chain.grant.jti, self.ledger)
         now, bundle_id = self.ledger.tick(), self.verified.manifest.bundle_id
         self.ledger.standing(status.uri, status.idx, now, self._by.grace_s, bundle_id)
 
@@ -378,46 +369,7 @@ class _Lent(_Session):
         group_id = self._chain.grant.group
         if not group_id:
             return None
-        owner, where = self._by.owner, self._published_at()
-        if where is not None:
-            group = fetch_group(where, group_id, owner)
-        else:
-            with closing(Registry()) as registry:
-                group = read_group(registry.group(group_id).token, owner)
+        owner = self._by.owner
+        group = newest_group(self._published_at(), owner, group_id)
         self.ledger.seen_group(owner.fingerprint, group_id, group.seq, sha256_hex(encode_json(group)))
         return group
-
-
-@contextmanager
-def _silence_ignored() -> Iterator[None]:
-    try:
-        yield
-    except CameoError as error:
-        if error.code != "status_unreachable":
-            raise
-
-
-def _require_kept(bundle_id: str) -> None:
-    """Refuse a double that was withdrawn or erased on this machine, whatever the file says."""
-    with closing(Registry()) as registry, suppress(UsageError):
-        double = registry.get(bundle_id)
-        if double.erased_at is not None:
-            raise NotPermitted("this double was erased", "enrol again", "erased")
-        if double.withdrawn_at is not None:
-            raise NotPermitted("the consent to this double was withdrawn", "it must not be used any more", "withdrawn")
-
-
-def _local_list(owner: PublicKeys, jti: str, now: float) -> StatusSnapshot:
-    """Read the status list from the registry of this machine, the owner's own.
-
-    Raises:
-        NotPermitted: the grant was not issued on this machine.
-    """
-    with closing(Registry()) as registry:
-        if registry.find_grant(jti) is None:
-            message = "the grant names no status list, and was not issued on this machine"
-            hint = "say where its owner publishes: --status URL or FILE"
-            raise NotPermitted(message, hint, "status_unknown")
-        state = registry.status(owner.fingerprint)
-    bits = pack_bits(state.size, state.revoked)
-    return StatusSnapshot(status_uri(owner.fingerprint), state.seq, int(now), int(now) + _LIST_LIFE_S, 10, bits)

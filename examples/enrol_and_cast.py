@@ -52,7 +52,7 @@ def make_double(folder: Path, seed: int, seconds: float, steps: int) -> None:
     verified = cameo.Bundle.open(double).verify(cameo.PublicKeys.load(pub))
     print(f"verified {', '.join(part.name for part in verified.manifest.parts)}")
 
-    made = cameo.cast(double, keys=keys, out=clip, seed=seed, progress=show)
+    made = cameo.cast(double, keys=keys, out=clip, options=cameo.CastOptions(seed=seed), progress=show)
     print(f"cast     {made.path}, {made.seconds:.1f} s, {made.width} x {made.height}")
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from cameo.generators.reference import ReferenceGenerator
     from cameo.generators.references import ReferenceIdentity
     from cameo.records import Enrollment, FaceTrack
+    from cameo.seal.bundle import Part
+    from tests.lendable import Lendable, People
 
 # Before torch is loaded: threads that wait shall sleep, or tests beside other work take twenty times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -167,3 +169,57 @@ def quick_recipe() -> Recipe:
     from cameo.adapt.recipe import Recipe
 
     return Recipe(rank=4, steps=4, batch=2, judge_every=2, judged_frames=6, warm_up=2)
+
+
+@pytest.fixture(scope="session")
+def people() -> People:
+    """Owner, friend, tool, host and a stranger."""
+    from tests.lendable import People
+
+    return People.made()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty CAMEO_HOME of its own."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("CAMEO_HOME", str(folder))
+    for name in ("CAMEO_REGISTRY", "CAMEO_LEDGER"):
+        monkeypatch.delenv(name, raising=False)
+    return folder
+
+
+@pytest.fixture
+def lending(home: Path, people: People, tmp_path: Path) -> Lendable:
+    """A small double that may be lent for birthdays and comedy; no generator takes it, everything else does."""
+    from tests.lendable import seal_lendable
+    from tests.seal.conftest import ENCODER, some_parts
+
+    return seal_lendable(tmp_path, people, some_parts(), ENCODER)
+
+
+@pytest.fixture(scope="session")
+def enrolled_parts(enrolled: Enrolled) -> list[Part]:
+    """The parts of the enrolled person, decrypted."""
+    from cameo.seal.bundle import Bundle, Part
+    from cameo.seal.manifest import part_generator
+    from cameo.seal.unlock import unlock_as_owner
+
+    verified = Bundle.open(enrolled.double).verify(enrolled.keys.public)
+    content = unlock_as_owner(verified, enrolled.keys)
+    bases = {"": ""} | {generator.id: generator.base_digest for generator in verified.manifest.generators}
+    parts = []
+    for part in verified.manifest.parts:
+        generator = part_generator(part.name)
+        data = verified.read_part(part.name, content)
+        parts.append(Part(part.name, part.modality, data, generator, bases[generator]))
+    return parts
+
+
+@pytest.fixture
+def lendable(home: Path, people: People, tmp_path: Path, enrolled_parts: list[Part]) -> Lendable:
+    """The enrolled person as a double that may be lent for birthdays and comedy, and cast."""
+    from tests.lendable import seal_lendable
+    from tests.seal.conftest import ENCODER
+
+    return seal_lendable(tmp_path, people, enrolled_parts, ENCODER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import stat
@@ -264,7 +265,7 @@ def test_a_fork_gets_its_own_connection(open_database: Opener, tmp_path: Path, m
     assert database.peek("SELECT count(*) FROM uses", {}) == (0,)
     assert database._peeker
     parents: sqlite3.Connection = database._peeker[1]
-    monkeypatch.setattr(module.os, "getpid", lambda: -1)
+    monkeypatch.setattr(os, "getpid", lambda: -1)
     assert database.peek("SELECT count(*) FROM uses", {}) == (0,)
     assert database._peeker[1] is not parents
     assert parents.execute("SELECT 1").fetchone() == (1,)

@@ -35,6 +35,7 @@ VERBS = {
     "group": Verb("cameo.cli.group:group", "keep a list of people that a double is lent to together"),
     "revoke": Verb("cameo.cli.lend:revoke", "take a grant back, or the consent to a double"),
     "status": Verb("cameo.cli.status:status", "publish what is revoked, or take it in: publish, serve, fetch"),
+    "consent": Verb("cameo.cli.custody:consent", "change what a double allows, from now on"),
     "audit": Verb("cameo.cli.audit:audit", "show every use of a double, and every refusal"),
     "erase": Verb("cameo.cli.custody:erase", "destroy a double on this machine, and all that was lent of it"),
     "rekey": Verb("cameo.cli.custody:rekey", "hand a double over to another key of its owner"),

@@ -6,14 +6,16 @@ import datetime
 import re
 import sys
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from cameo.cli import terminal
 from cameo.errors import UsageError
+from cameo.seal.consent import text_shown
 from cameo.seal.terms import (
     ALWAYS_PROHIBITED,
     AUDIENCES,
@@ -24,6 +26,8 @@ from cameo.seal.terms import (
     ConsentTerms,
     Prohibition,
     Purpose,
+    load_terms,
+    resolve_terms,
 )
 
 T = TypeVar("T")
@@ -34,6 +38,33 @@ _LENGTH = re.compile(r"(\d{1,3}) ?(d|w|m|y|days?|weeks?|months?|years?)")
 _UNIT_DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 _OPTIONAL = tuple(use for use in PROHIBITIONS if use not in ALWAYS_PROHIBITED)
 _WHO = {"only me": "owner", "me": "owner", "people i approve": "approved", "friends": "approved"}
+
+
+def agreed_terms(file: Path | None, generators: Sequence[str], yes: bool) -> ConsentTerms:
+    """Get terms from a file, from the person, or take the narrowest; show them, and ask for a yes.
+
+    Args:
+        file: of the terms, TOML.
+        generators: those the double is tuned for.
+        yes: whether the person has read and agreed already.
+
+    Raises:
+        UsageError: the file is no terms, there is nobody to ask, or they do not agree.
+    """
+    from cameo.grants.guard import list_digest
+
+    today = datetime.date.today()
+    if file is not None:
+        terms = load_terms(file)
+    elif yes or not sys.stdin.isatty():
+        terms = DEFAULT_TERMS
+    else:
+        terms = ask_terms(today)
+    terms = resolve_terms(terms, generators, today, list_digest())
+    for line in text_shown(terms):
+        terminal.say(line)
+    terminal.confirm("Do you agree?", yes)
+    return terms
 
 
 def ask_terms(today: datetime.date) -> ConsentTerms:

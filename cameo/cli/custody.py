@@ -1,4 +1,4 @@
-"""The verbs that end a double, or hand it over to another key of its owner."""
+"""The verbs that change what a double allows, hand it over to another key, or end it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from cameo.cli import terminal
 from cameo.cli.arguments import VerbParser
 from cameo.errors import UsageError
+from cameo.seal.bundle import Bundle
 
 
 def erase(words: Sequence[str]) -> None:
@@ -75,3 +76,35 @@ def rekey(words: Sequence[str]) -> None:
     rows += [("revoked", f"grant {grant}: issue it again with the new key") for grant in done.revoked]
     rows += [("tell them", f"{options.new.with_suffix('.pub')} is what others verify with from now on")]
     terminal.result(value, options.json, [f"{done.path}: handed over", *terminal.table(rows)])
+
+
+def consent(words: Sequence[str]) -> None:
+    """Run `cameo consent`."""
+    parser = VerbParser(
+        "consent",
+        "Change what the double in FILE allows, from now on. The new terms are shown first, and become a signed\n"
+        "event in its consent record. Grants made under the old terms are revoked: issue them again.",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="the .cameo file")
+    parser.add_argument("--key", type=Path, required=True, metavar="KEY", help="the owner's .key file")
+    parser.add_argument("--consent", type=Path, metavar="TOML", help="the new terms (default: you are asked)")
+    parser.add_argument("--yes", action="store_true", help="you have read the consent text and agree")
+    parser.add_json()
+    options = parser.parse_args(words)
+    from cameo.cli.consent import agreed_terms
+    from cameo.custody import amend
+
+    generators = [entry.id for entry in Bundle.open(options.file).claims.generators]
+    terms = agreed_terms(options.consent, generators, options.yes)
+    keys = terminal.load_keys(options.key)
+    done = amend(options.file, keys=keys, terms=terms, method="flag" if options.yes else "interactive")
+    value = {
+        "file": done.path,
+        "bundle_id": done.bundle_id,
+        "kind": done.kind,
+        "sha256": done.sha256,
+        "revoked": list(done.revoked),
+    }
+    rows = [("revoked", f"grant {grant}: issue it again, if it shall go on") for grant in done.revoked]
+    rows += [("hosts", "need the file as it is now, with new grants")]
+    terminal.result(value, options.json, [f"{done.path}: consent {done.kind}", *terminal.table(rows)])

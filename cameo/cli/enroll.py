@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,17 +9,15 @@ from typing import TYPE_CHECKING
 from cameo.cli import terminal
 from cameo.cli.arguments import VerbParser
 from cameo.cli.bundle import ASSURANCE
+from cameo.cli.consent import agreed_terms
 from cameo.errors import CaptureRejected, UsageError
 from cameo.files import require_free
 from cameo.records import QualityReport
-from cameo.seal.consent import text_shown
-from cameo.seal.terms import DEFAULT_TERMS, load_terms, resolve_terms
 
 if TYPE_CHECKING:
     import argparse
 
     from cameo.records import Check, Enrollment
-    from cameo.seal.terms import ConsentTerms
 
 
 def enroll(words: Sequence[str]) -> None:
@@ -32,10 +28,7 @@ def enroll(words: Sequence[str]) -> None:
         if path is not None and not path.is_file():
             raise UsageError(f"there is no file {path}", "check the path")
     require_free(out)
-    terms = _terms(options)
-    for line in text_shown(terms):
-        terminal.say(line)
-    terminal.confirm("Do you agree?", options.yes)
+    terms = agreed_terms(options.consent, [options.generator], options.yes)
     keys = terminal.load_keys(options.key)
     # Only now: this loads everything that looks, listens and learns.
     from cameo.enrollment import EnrollOptions
@@ -58,22 +51,6 @@ def enroll(words: Sequence[str]) -> None:
                 terminal.say(_line(check))
         raise
     terminal.result(_value(made, options.report), options.json, _lines(made, options.report))
-
-
-def _terms(options: argparse.Namespace) -> ConsentTerms:
-    """Get the terms from the file, from the person if there is one to ask, or take the narrowest."""
-    from cameo.grants.guard import list_digest
-
-    today = datetime.date.today()
-    if options.consent:
-        terms = load_terms(options.consent)
-    elif options.yes or not sys.stdin.isatty():
-        terms = DEFAULT_TERMS
-    else:
-        from cameo.cli.consent import ask_terms
-
-        terms = ask_terms(today)
-    return resolve_terms(terms, [options.generator], today, list_digest())
 
 
 def _read(words: Sequence[str]) -> argparse.Namespace:

@@ -1,6 +1,6 @@
 """Sign and open compact JWS tokens: one algorithm, one type per call, one spelling per value.
 
-`joserfc` verifies the signature; everything a token could be bent with is refused before it gets to see it.
+`joserfc` verifies the signature; everything a token could be bent with is refused before it is asked.
 
 Source: RFC 7515 (JWS), RFC 8725 (JWT best current practices), RFC 9864 (the fully specified algorithm `Ed25519`).
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeVar
 
@@ -36,9 +37,7 @@ TOKEN_LIMIT = 16 * 1024
 _SIGNATURE_BYTES = 64
 _HEADER_LIMIT = 512
 
-# The library has a limit of its own, shorter than a long status list; ours is checked before.
-_REGISTRY = jws.JWSRegistry(algorithms=[ALGORITHM])
-_REGISTRY.max_payload_length = 8 * 1024 * 1024
+_JOSE = jws.JWSRegistry(algorithms=[ALGORITHM]).get_alg(ALGORITHM)
 
 _HINT = "it was changed or is damaged: get it again from whoever issued it"
 
@@ -49,6 +48,16 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     alg: Literal["Ed25519"]
     typ: str
     kid: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Hold a token that was taken apart; `signed` is what the signature is over, `payload` still base64url."""
+
+    header: Header
+    payload: str
+    signed: str
+    signature: bytes
 
 
 def sign_token(typ: str, claims: msgspec.Struct, keys: KeyProvider) -> str:
@@ -75,9 +84,9 @@ def open_token(
     Raises:
         NotVerified: "oversize", "malformed", "bad_header", "bad_signature", or what `key_of` raises.
     """
-    header, payload = _split(token, typ, what, limit)
-    _verified(token, key_of(header.kid), what)
-    return decode_json(decode_base64url(payload, what), claims, what, limit)
+    parts = _split(token, typ, what, limit)
+    _verify(parts, key_of(parts.header.kid), what)
+    return decode_json(decode_base64url(parts.payload, what), claims, what, limit)
 
 
 def unverified_claims(token: str, typ: str, claims: type[T], what: str, limit: int = TOKEN_LIMIT) -> T:
@@ -86,8 +95,7 @@ def unverified_claims(token: str, typ: str, claims: type[T], what: str, limit: i
     Raises:
         NotVerified: as `open_token`, but for the signature.
     """
-    _, payload = _split(token, typ, what, limit)
-    return decode_json(decode_base64url(payload, what), claims, what, limit)
+    return decode_json(decode_base64url(_split(token, typ, what, limit).payload, what), claims, what, limit)
 
 
 def token_type(token: str, what: str, limit: int = TOKEN_LIMIT) -> str:
@@ -96,7 +104,7 @@ def token_type(token: str, what: str, limit: int = TOKEN_LIMIT) -> str:
     Raises:
         NotVerified: it is no token of ours.
     """
-    return _read_header(token, what, limit).typ
+    return _parts(token, what, limit).header.typ
 
 
 def token_digest(*tokens: str) -> str:
@@ -104,22 +112,22 @@ def token_digest(*tokens: str) -> str:
     return encode_base64url(bytes.fromhex(sha256_hex("~".join(tokens).encode())))
 
 
-def _split(token: str, typ: str, what: str, limit: int) -> tuple[Header, str]:
-    header = _read_header(token, what, limit)
-    if header.typ != typ:
-        raise NotVerified(f"{what} is a {_shown(header.typ)}, not a {typ}", "give the right file", "bad_header")
-    return header, token.split(".")[1]
+def _split(token: str, typ: str, what: str, limit: int) -> _Parts:
+    parts = _parts(token, what, limit)
+    if parts.header.typ != typ:
+        raise NotVerified(f"{what} is a {_shown(parts.header.typ)}, not a {typ}", "give the right file", "bad_header")
+    return parts
 
 
-def _read_header(token: str, what: str, limit: int) -> Header:
+def _parts(token: str, what: str, limit: int) -> _Parts:
     if len(token) > limit:
         raise NotVerified(f"{what} is longer than the {limit} characters allowed", _HINT, "oversize")
     if token.count(".") != 2:
         raise NotVerified(f"{what} is not a signed token", _HINT, "malformed")
-    first, _, last = token.split(".")
+    first, payload, last = token.split(".")
     raw = decode_base64url(first, what)
-    decode_base64url(last, f"{what}: signature", _SIGNATURE_BYTES)
-    return _header(raw, what)
+    signature = decode_base64url(last, f"{what}: signature", _SIGNATURE_BYTES)
+    return _Parts(_header(raw, what), payload, f"{first}.{payload}", signature)
 
 
 @lru_cache(maxsize=1024)
@@ -138,11 +146,23 @@ def _is_fingerprint(kid: str) -> bool:
     return re.match(SHA256_HEX, kid) is not None
 
 
-def _verified(token: str, key: PublicKeys, what: str) -> None:
+def _verify(parts: _Parts, key: PublicKeys, what: str) -> None:
+    # What is signed are the characters as they stand, and the header was read more strictly than the library would:
+    # it need not take the token apart again.
     try:
-        jws.deserialize_compact(token, OKPKey.import_key(key.sign_key), algorithms=[ALGORITHM], registry=_REGISTRY)
+        holds = _JOSE.verify(parts.signed.encode(), parts.signature, _jose_key(key))
     except (JoseError, ValueError):
-        raise NotVerified(f"{what}: the signature does not hold", _HINT, "bad_signature") from None
+        holds = False
+    if not holds:
+        raise NotVerified(f"{what}: the signature does not hold", _HINT, "bad_signature")
+
+
+@lru_cache(maxsize=4096)
+def _jose_key(key: PublicKeys) -> OKPKey:
+    """Bring a key into the library's form once; it refuses one that is not for this algorithm."""
+    ours = OKPKey.import_key(key.sign_key)
+    _JOSE.check_key(ours)
+    return ours
 
 
 def _shown(text: str) -> str:

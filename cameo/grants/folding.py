@@ -14,12 +14,14 @@ from typing import Any
 import msgspec
 
 # Scripts written without spaces (Thai to Myanmar, Khmer, kana, Han, Hangul): their words are looked for anywhere.
-UNSPACED = re.compile("[\u0e00-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff]")
+UNSPACED = re.compile(
+    "[\u0e00-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff]"
+)
 
 _HANGUL = re.compile("[\uac00-\ud7a3]")
 
-# Letters, with the symbols that stand for letters at either end; digits; such a symbol before "3x".
-_WORD = re.compile(r"[@$]*[^\W\d_]+[@$]*|\d+|[@$]+(?=\d*[^\W\d_])")
+# Letters, with the signs that stand for letters at either end; digits; such a sign before "3x" or " e x".
+_WORD = re.compile(r"[@$]*[^\W\d_]+[@$]*|\d+|[@$]+(?=\d*[^\W\d_]|\s?[^\W_]\b)")
 
 # Where "nakedWoman" and "nUdE" are taken apart; removed from the text before, so that it is never the writer's own.
 _SEAM = "\u2060"
@@ -37,15 +39,17 @@ _LOOK_ALIKES = {
     **dict(zip("ΛΣΞΩ", "AEEO", strict=True)),
     **dict(zip("авгдеийкмнопрстухьяєіїґэ", "abrgennkmhonpctyxbreiire", strict=True)),
     **dict(zip("ВДИЙКМНПТЯЄЭ", "BDNNKMHNTREE", strict=True)),
-    **dict(zip("ᑎᗩᕮᗴᔕᗝᗯᘜᑕᑫᙢ", "NAEESOWGCQM", strict=True)),
+    **dict(zip("ᑎᗩᕮᗴᔕᗝᗯᘜᑕᑫᙢᏁ", "NAEESOWGCQMN", strict=True)),
     **dict(zip("∂ðŋþ€£¥¢ı", "ddnpelyci", strict=True)),
     "æ": "ae",
     "Æ": "AE",
     "œ": "oe",
     "Œ": "OE",
 }
-_LATIN = re.compile(r"LATIN (SMALL|CAPITAL)? ?LETTER (?:SMALL CAPITAL |TURNED |REVERSED |OPEN |SCRIPT )?([A-Z])( WITH .*)?\Z")
-_LATIN_BLOCKS = ((0xC0, 0x2AF), (0x1D00, 0x1DBF), (0x1E00, 0x1EFF), (0x2C60, 0x2C7F), (0xA720, 0xA7FF), (0xAB30, 0xAB6F))
+_LATIN = re.compile(
+    r"LATIN (SMALL|CAPITAL)? ?LETTER (?:SMALL CAPITAL |TURNED |REVERSED |OPEN |SCRIPT )?([A-Z])( WITH .*)?\Z"
+)
+_LATIN_BLOCKS = (0xC0, 0x2AF), (0x1D00, 0x1DBF), (0x1E00, 0x1EFF), (0x2C60, 0x2C7F), (0xA720, 0xA7FF), (0xAB30, 0xAB6F)
 _MODIFIERS = range(0x2B0, 0x300)  # spacing accents and apostrophes, which count as letters
 
 

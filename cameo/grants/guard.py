@@ -1,4 +1,4 @@
-"""Judge a prompt by the rules its owner signed: the shipped word list, words of their own, a classifier if there is one.
+"""Judge a prompt by the rules its owner signed: the shipped word list, their own words, a classifier if there is one.
 
 What words cannot see is in docs/explanation/what-word-rules-cannot-catch.md.
 """
@@ -14,7 +14,7 @@ from typing import Protocol
 from cameo.errors import NotPermitted
 from cameo.grants.folding import Folded, fold
 from cameo.grants.words.phrases import Phrases
-from cameo.grants.words.shipped import LIST_ID, list_digest, shipped_list
+from cameo.grants.words.shipped import LIST_ID, WordList, list_digest, shipped_list, signed_list
 
 __all__ = [
     "LIST_ID",
@@ -93,8 +93,9 @@ def judge_prompt(
     extra: Sequence[OwnerRule],
     purpose: str,
     classifier: PromptClassifier | None = None,
+    words: WordList | None = None,
 ) -> Decision:
-    """Judge the prompt by the shipped list, then the owner's own words, then the classifier.
+    """Judge the prompt by a word list, then the owner's own words, then the classifier.
 
     Args:
         prompt: what the generator would be told.
@@ -102,6 +103,7 @@ def judge_prompt(
         extra: the owner's own rules.
         purpose: the declared purpose of this use.
         classifier: asked only about what the words let pass; if it fails, the prompt is refused.
+        words: the list; the newest that ships by default.
     """
     if len(prompt) > PROMPT_LIMIT:
         return Decision(False, "prompt/too-long")
@@ -109,7 +111,7 @@ def judge_prompt(
         return Decision(False, "prompt/control")
     folded = fold(prompt)
     return (
-        _by_list(folded, prohibited)
+        _by_list(folded, prohibited, words or shipped_list())
         or _by_owner(folded, extra, purpose)
         or _by_classifier(prompt, prohibited, classifier)
         or Decision(True)
@@ -135,15 +137,16 @@ def require_prompt(
         classifier: asked only about what the words let pass.
 
     Raises:
-        PromptRefused: a rule refuses it, or this version ships another list than the owner signed.
+        PromptRefused: a rule refuses it, or this version does not ship the list that the owner signed.
     """
-    if list_sha256 != list_digest():
+    words = signed_list(list_sha256)
+    if words is None:
         raise PromptRefused(
-            "the owner signed another word list than this version of cameo has",
+            "the owner signed a word list that this version of cameo does not have",
             "update cameo, or ask the owner to renew the consent with this version",
             Decision(False, "prompt/other-list"),
         )
-    decision = judge_prompt(prompt, prohibited, extra, purpose, classifier)
+    decision = judge_prompt(prompt, prohibited, extra, purpose, classifier, words)
     if not decision.allowed:
         raise PromptRefused(f"the prompt is refused by the rule {decision.rule}", _hint(decision.rule), decision)
     return decision
@@ -162,8 +165,7 @@ def _hint(rule: str) -> str:
     return "the consent record forbids such scenes: describe another, or say it in other words if it is harmless"
 
 
-def _by_list(folded: Folded, prohibited: Sequence[str]) -> Decision | None:
-    words = shipped_list()
+def _by_list(folded: Folded, prohibited: Sequence[str], words: WordList) -> Decision | None:
     for use in prohibited:
         if use not in words.uses:
             return Decision(False, f"{use}/unknown")
@@ -178,7 +180,7 @@ def _by_list(folded: Folded, prohibited: Sequence[str]) -> Decision | None:
 
 
 def _by_owner(folded: Folded, extra: Sequence[OwnerRule], purpose: str) -> Decision | None:
-    rules = tuple((f"owner/{rule.id}", tuple(rule.words)) for rule in extra if not rule.purpose or rule.purpose == purpose)
+    rules = tuple((f"owner/{r.id}", tuple(r.words)) for r in extra if not r.purpose or r.purpose == purpose)
     if not rules:
         return None
     phrases = _compiled(rules)

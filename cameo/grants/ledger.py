@@ -54,11 +54,12 @@ class Ledger(Standing):
     """
 
     def __init__(self, host: KeyProvider, url: str | None = None, clock: Callable[[], float] = time.time) -> None:
-        """Open the ledger at `url`, or `ledger.sqlite` in cameo's home folder, made if it is not there.
+        """Open the ledger, made if it is not there, and note in it whose it is.
 
         Args:
             host: signs the receipts.
-            url: of an SQLite file or a PostgreSQL database.
+            url: of an SQLite file or a PostgreSQL database; None for $CAMEO_LEDGER, or else `ledger.sqlite` in
+                cameo's home folder.
             clock: gives Unix seconds.
 
         Raises:
@@ -69,7 +70,8 @@ class Ledger(Standing):
         self._host = host.public.fingerprint
         self._clock = clock
         self._highest = 0.0
-        self._database = Database(tables.SCHEMA, url, config.home() / "ledger.sqlite")
+        self._database = Database(tables.SCHEMA, url or config.ledger_url(), config.home() / tables.FILE_NAME)
+        self._note_host()
 
     def close(self) -> None:
         """Let go of the database's files."""
@@ -189,6 +191,16 @@ class Ledger(Standing):
                     message = f"the ledger has receipt {receipt.seq} in the place of receipt {count}"
                     raise NotVerified(message, "its database was changed by something else", "bad_receipt")
         return count
+
+    def _note_host(self) -> None:
+        query = "SELECT fingerprint FROM hosts WHERE fingerprint = :fingerprint"
+        if self._database.peek(query, {"fingerprint": self._host}) is None:
+            public, hosts = self._keys.public, tables.hosts
+            row = {"fingerprint": self._host, "sign": public.sign_bytes, "decrypt": public.decrypt_bytes}
+            with self._database.writing() as connection:
+                known = connection.scalar(select(hosts.c.fingerprint).where(hosts.c.fingerprint == self._host))
+                if known is None:
+                    connection.execute(insert(hosts).values(row))
 
     def _mine(self, *columns: Any) -> Select[Any]:
         receipts = tables.receipts

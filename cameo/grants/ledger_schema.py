@@ -10,7 +10,18 @@ from cameo.database import Schema
 
 SCHEMA = Schema("ledger", Path(__file__).parent / "migrations", ("0001",))
 
+FILE_NAME = "ledger.sqlite"
+
 metadata = MetaData()
+
+# Whose ledger it is: the hosts' public keys, 32 bytes each, so that receipts can be verified without a key file.
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("sign", LargeBinary(), nullable=False),
+    Column("decrypt", LargeBinary(), nullable=False),
+)
 
 # The highest time ever seen, in one row.
 clock = Table(

@@ -58,7 +58,7 @@ class Standing:
             if snapshot.seq == row.seq and digest != row.sha256:
                 raise _rollback(f"there are two different status lists of number {row.seq}")
             known = zlib.decompress(row.bits)
-            merged = snapshot.bits if snapshot.bits == known else snapshot.bits
+            merged = snapshot.bits if snapshot.bits == known else _either(snapshot.bits, known)
             values = _columns(snapshot, digest, merged, row.changes + 1)
             if snapshot.iat < row.iat <= self._clock() + SKEW_S:
                 # What it says counts, but it is no fresher than what is known (unless that is dated in the future).

@@ -48,12 +48,16 @@ class Registry(Lending, Groups):
     """Store doubles, grants, revocations and groups of this machine's owners; every method is one transaction."""
 
     def __init__(self, url: str | None = None) -> None:
-        """Open the registry at `url`, or `registry.sqlite` in cameo's home folder, made if it is not there.
+        """Open the registry, made if it is not there.
+
+        Args:
+            url: of an SQLite file or a PostgreSQL database; None for $CAMEO_REGISTRY, or else `registry.sqlite` in
+                cameo's home folder.
 
         Raises:
             CameoError: it cannot be opened.
         """
-        self._database = Database(SCHEMA, url, config.home() / "registry.sqlite")
+        self._database = Database(SCHEMA, url or config.registry_url(), config.home() / "registry.sqlite")
 
     def close(self) -> None:
         """Let go of the database's files."""

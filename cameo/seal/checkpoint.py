@@ -12,7 +12,7 @@ from cameo.crypto.box import fresh_key, open_stream, seal_stream, unwrap_key, wr
 from cameo.crypto.encoding import sha256_hex
 from cameo.crypto.provider import KeyProvider
 from cameo.errors import NotPermitted, NotVerified, OutputError
-from cameo.files import atomic_write
+from cameo.files import atomic_write, destroy
 
 KEPT_S = 7 * 24 * 3600  # a run that nobody goes on with is forgotten after a week
 _FOLDER, _SUFFIX = "unfinished", ".tuning"
@@ -34,7 +34,7 @@ class SealedCheckpoint:
         self._tell = tell
         self._run = sha256_hex("\0".join((keys.public.fingerprint, *run)).encode())
         self._folder = folder or config.home() / _FOLDER
-        self._path = self._folder / f"{self._run[:32]}{_SUFFIX}"
+        self._path = self._folder / f"{_prefix(keys.public.fingerprint)}{self._run[:32]}{_SUFFIX}"
 
     def load(self) -> bytes | None:
         """Return the state that was saved last; None if there is none that opens."""
@@ -81,3 +81,19 @@ class SealedCheckpoint:
             with suppress(OSError):
                 if time.time() - path.stat().st_mtime > KEPT_S:
                     path.unlink()
+
+
+def forget_unfinished(owner: str, folder: Path | None = None) -> int:
+    """Destroy every unfinished run of the owner with this fingerprint, and return how many there were.
+
+    Raises:
+        OutputError: one cannot be destroyed.
+    """
+    found = sorted((folder or config.home() / _FOLDER).glob(f"{_prefix(owner)}*{_SUFFIX}"))
+    for path in found:
+        destroy(path)
+    return len(found)
+
+
+def _prefix(owner: str) -> str:
+    return f"{owner[:32]}-"

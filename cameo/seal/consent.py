@@ -139,7 +139,7 @@ def text_shown(terms: ConsentTerms) -> list[str]:
     """Write the text a person agrees to, a line each."""
     return [
         "I am 18 or older, and the person in this recording is me.",
-        "From it a double of my face and voice is made, encrypted so that it opens only with my key, or a grant I sign.",
+        "From it a double of my face and voice is made, encrypted: it opens with my key, or with a grant I sign.",
         "It may be used:",
         *(f"  - {line}" for line in describe(terms)),
         "I can withdraw this at any time. Copies already decrypted by someone cannot be called back.",

@@ -6,6 +6,7 @@ import math
 import sqlite3
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from sqlalchemy import create_engine, text
 
 from cameo.errors import NotPermitted, NotVerified, UsageError
 from cameo.grants.ledger import Ledger, UseLimit
+from cameo.grants.ledger_reader import LedgerReader
 from cameo.grants.receipt import Entry, verify_receipts
 from tests.grants.conftest import HOST, NOON, Clock, keys_of
 
@@ -273,6 +275,24 @@ def test_receipts_changed_in_the_database(tmp_path: Path, change: str) -> None:
         ledger.verify_chain()
     assert caught.value.code == "bad_receipt"
     ledger.close()
+
+
+def test_a_ledger_says_whose_it_is(open_ledger: Opener, ledger_url: str) -> None:
+    for _ in range(2):
+        open_ledger()
+        open_ledger(keys_of(2)).record(Entry("deny", "expired", bundle_id=DOUBLE))
+    with closing(LedgerReader(ledger_url)) as reader:
+        assert set(reader.hosts()) == {HOST.public, keys_of(2).public}
+        assert len(verify_receipts(reader.lines(keys_of(2).public.fingerprint), keys_of(2).public)) == 2
+        assert reader.lines(HOST.public.fingerprint) == []
+
+
+def test_the_environment_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMEO_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("CAMEO_LEDGER", f"sqlite:///{tmp_path}/elsewhere.sqlite")
+    Ledger(HOST).close()
+    assert (tmp_path / "elsewhere.sqlite").exists()
+    assert not (tmp_path / "home").exists()
 
 
 def test_the_default_lies_in_cameos_home_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

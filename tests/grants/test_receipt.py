@@ -11,14 +11,17 @@ from typing import Any
 
 import msgspec
 import pytest
+from cryptography.exceptions import InvalidSignature
 
 from cameo.crypto.encoding import encode_json, sha256_hex
 from cameo.crypto.envelope import sign_envelope
 from cameo.crypto.keys import Keys
 from cameo.errors import NotVerified
+from cameo.grants import ledger, ledger_schema, standing
 from cameo.grants.receipt import (
     LINE_LIMIT,
     PAYLOAD_TYPE,
+    TEXT_LIMIT,
     Entry,
     Link,
     Receipt,
@@ -27,7 +30,10 @@ from cameo.grants.receipt import (
     verify_receipts,
     write_receipt,
 )
+from tests.docs.markdown import ROOT, blocks, codes, rows, section
 from tests.grants.conftest import HOST, NOON, keys_of
+
+PAGE = ROOT / "docs" / "reference" / "ledger-format.md"
 
 ADA, DOUBLE, OTHER = "a" * 64, "c" * 32, "d" * 32
 
@@ -67,6 +73,64 @@ WHOLE = chain(DOUBLE, "", OTHER, DOUBLE, DOUBLE, OTHER)
 OF_DOUBLE = [WHOLE[0], WHOLE[3], WHOLE[4]]
 
 
+# The page about them.
+
+
+def test_members_on_the_page() -> None:
+    told = [name for row in rows(section(PAGE, "## Receipts")) for name in codes(row[0])]
+    assert told == [field.name for field in msgspec.structs.fields(Receipt)]
+    text = PAGE.read_text("utf-8")
+    assert f"at most {LINE_LIMIT} of them, of type `{PAYLOAD_TYPE}`" in text
+    assert f"at most {TEXT_LIMIT} characters" in text
+
+
+def test_numbers_and_tables_on_the_page() -> None:
+    database = section(PAGE, "## The database")
+    assert [codes(row[0])[0] for row in rows(database)] == list(ledger_schema.metadata.tables)
+    for words in (
+        f"until {ledger.NONCE_LIFE_S:.0f} s after",
+        f"good for {standing.GRACE_S:.0f} s",
+        f"more than\n  {standing.SKEW_S:.0f} s in the future",
+        f"more than {ledger.CLOCK_TOLERANCE_S:.0f} s behind",
+    ):
+        assert words in database
+
+
+@pytest.mark.parametrize(
+    "lines", [WHOLE, WHOLE[2:], OF_DOUBLE, OF_DOUBLE[1:], [WHOLE[2], WHOLE[5]], [WHOLE[1]], []], ids=len
+)
+def test_the_reader_of_the_page_takes_what_we_take(lines: list[bytes]) -> None:
+    read = page_reader()(lines, HOST.public.sign_bytes, HOST.public.decrypt_bytes)
+    assert read == [msgspec.to_builtins(receipt) for receipt in verify_receipts(lines, HOST.public)]
+
+
+def test_the_reader_of_the_page_refuses_what_we_refuse() -> None:
+    read = page_reader()
+    for left_out in range(1, 5):
+        lines = [line for place, line in enumerate(WHOLE) if place != left_out]
+        refused(lines)
+        with pytest.raises(ValueError, match=r"missing|follow"):
+            read(lines, HOST.public.sign_bytes, HOST.public.decrypt_bytes)
+    for wrong in ([OF_DOUBLE[0], OF_DOUBLE[2]], WHOLE[::-1], [WHOLE[1], WHOLE[3]], [WHOLE[0], WHOLE[2], WHOLE[3]]):
+        refused(wrong)
+        with pytest.raises(ValueError, match=r"missing|follow|order"):
+            read(wrong, HOST.public.sign_bytes, HOST.public.decrypt_bytes)
+    with pytest.raises(ValueError, match="not a receipt of this host"):
+        read(WHOLE, HOST.public.sign_bytes, keys_of(2).public.decrypt_bytes)
+    with pytest.raises(InvalidSignature):
+        read(WHOLE, keys_of(2).public.sign_bytes, HOST.public.decrypt_bytes)
+
+
+def page_reader() -> Callable[..., list[dict[str, Any]]]:
+    (block,) = [block for block in blocks(PAGE) if block.runs]
+    names: dict[str, Any] = {"__name__": "docs"}
+    exec(compile(block.code, PAGE.name, "exec"), names)
+    return names["check_export"]
+
+
+# The bytes.
+
+
 def test_the_bytes_of_a_receipt() -> None:
     entry = Entry("allow", bundle_id=DOUBLE, owner=ADA, purpose="birthday", seconds=4.0)
     receipt, line, digest = write_receipt(entry, Link(1, "", 1, ""), 1_800_000_000.9, HOST)
@@ -98,6 +162,9 @@ def test_the_longest_receipt_fits_its_line() -> None:
         entry = cleaned(Entry("released", **some, **ids, **digests, seconds=1e9))
         _, line, _ = write_receipt(entry, Link(2**53, "f" * 64, 2**53, "f" * 64), 2**40, HOST)
         assert len(line) < LINE_LIMIT / 2
+
+
+# The chain.
 
 
 def test_a_whole_chain_and_any_stretch_of_it() -> None:

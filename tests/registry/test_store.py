@@ -116,6 +116,14 @@ def test_the_default_lies_in_cameos_home_for_its_owner_alone(tmp_path: Path, mon
     assert stat.S_IMODE((tmp_path / "home" / "cameo").stat().st_mode) & 0o077 == 0
 
 
+def test_the_environment_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMEO_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("CAMEO_REGISTRY", f"sqlite:///{tmp_path}/elsewhere.sqlite")
+    Registry().close()
+    assert (tmp_path / "elsewhere.sqlite").exists()
+    assert not (tmp_path / "home").exists()
+
+
 def test_what_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(OutputError, match="cannot make"):

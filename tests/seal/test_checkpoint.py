@@ -10,7 +10,7 @@ import pytest
 
 from cameo.crypto.keys import Keys
 from cameo.errors import OutputError
-from cameo.seal.checkpoint import KEPT_S, SealedCheckpoint
+from cameo.seal.checkpoint import KEPT_S, SealedCheckpoint, forget_unfinished
 
 STATE = b"weights of a person" * 9000
 
@@ -107,6 +107,19 @@ def test_old_ones_are_forgotten(keys: Keys, tmp_path: Path) -> None:
     SealedCheckpoint(keys, "new", folder=tmp_path).save(STATE)
     assert not old.exists()
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_all_of_one_owner_are_forgotten_and_no_others(keys: Keys, tmp_path: Path) -> None:
+    other = SealedCheckpoint(Keys.generate(), "clip", folder=tmp_path)
+    other.save(STATE)
+    for run in ("a", "b"):
+        SealedCheckpoint(keys, run, folder=tmp_path).save(STATE)
+    owner = keys.public.fingerprint
+    assert forget_unfinished(owner, tmp_path) == 2
+    assert forget_unfinished(owner, tmp_path) == 0
+    assert forget_unfinished(owner, tmp_path / "none") == 0
+    assert other.load() == STATE
+    assert SealedCheckpoint(keys, "a", folder=tmp_path).load() is None
 
 
 def test_a_folder_that_cannot_be_made_is_said(keys: Keys, tmp_path: Path) -> None:

@@ -7,19 +7,16 @@ written without spaces is found anywhere, `|` between phrases; one with a sign t
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
 from typing import NamedTuple
 
 from cameo.grants.folding import UNSPACED, Folded, Reading, fold
-from cameo.grants.words.torn import Candidate, candidates
+from cameo.grants.words.torn import Candidate, candidates, squeeze, starts_of
 
 GAP = "..."
 _GAP_WORDS = 4
 _SIGNS = str.maketrans("@$", "as")
-_DOUBLED = re.compile(r"(.)\1")
 
 
 class _Pattern(NamedTuple):
@@ -31,11 +28,15 @@ class _Pattern(NamedTuple):
 
 
 class _Edge(NamedTuple):
-    """Say that the words up to `end` read as the pattern; `plain`: exactly as the phrase spells it."""
+    """Say that the words up to `end` read as the pattern.
+
+    `plain`: exactly as the phrase spells it; `joined`: put together from pieces with no space between.
+    """
 
     pattern: int
     end: int
     plain: bool
+    joined: bool
 
 
 _Phrase = tuple[frozenset[int] | None, ...]  # None: a gap
@@ -64,7 +65,7 @@ class Phrases:
         guess: bool = False,
     ) -> None:
         self.unreadable: list[str] = []
-        self._sets = sets or {}
+        self._sets = {f"<{name}>": words for name, words in (sets or {}).items()}
         self._guess = guess
         self._starts: set[str] = set()
         self._ids: dict[_Pattern, int] = {}
@@ -104,9 +105,10 @@ class Phrases:
 
     def _add(self, rule: str, entry: str) -> None:
         items = [item for item in entry.split() if item != GAP]
+        bare = len(_letters(entry)) < 2 and not entry.strip().isalnum()  # "C++" is not every c
         if UNSPACED.search(entry):
             self._solid += [(rule, entry, solid) for solid in _solids(entry)]
-        elif items and all(_letters(item) for item in items):
+        elif items and not bare and all(_letters(item) for item in items):
             phrase = self._phrase(entry)
             for pattern in phrase[0] or ():
                 self._phrases[pattern].append((rule, entry, phrase))
@@ -118,17 +120,17 @@ class Phrases:
     def _phrase(self, entry: str) -> _Phrase:
         phrase: list[frozenset[int] | None] = []
         for item in entry.split():
-            words = self._sets.get(item[1:-1], ()) if item.startswith("<") else ()
-            numbers = frozenset(self._number(word) for word in words or item.split("|") if _letters(word))
+            words = [word for part in item.split("|") for word in self._sets.get(part, (part,))]
+            numbers = frozenset(self._number(word) for word in words if _letters(word))
             if numbers or phrase:
                 phrase.append(numbers or None)
         return tuple(phrase)
 
     def _number(self, word: str) -> int:
-        pattern = _Pattern(*_squeeze(_letters(word)), word.endswith("*"))
+        pattern = _Pattern(*squeeze(_letters(word)), word.endswith("*"))
         if pattern not in self._ids:
             self._ids[pattern] = len(self._ids)
-            self._starts |= {pattern.letters[:size] for size in (1, 2, 3)}
+            self._starts |= starts_of(pattern.letters, pattern.begins)
             index, key = (self._begun, pattern.letters[:3]) if pattern.begins else (self._whole, pattern.letters)
             index[key].append((self._ids[pattern], pattern))
         return self._ids[pattern]
@@ -142,31 +144,33 @@ class Phrases:
 
     def _edges(self, reading: Reading) -> _Edges:
         """Find what begins at each word, leaving out what lies within a harmless phrase."""
-        edges: _Edges = [
-            [edge for candidate in candidates(reading, start, self._guess, self._starts) for edge in self._read(candidate)]
-            for start in range(len(reading.words))
-        ]
+        edges: _Edges = []
+        for start in range(len(reading.words)):
+            found = candidates(reading, start, self._guess, self._starts)
+            edges.append([edge for candidate in found for edge in self._read(candidate)])
         plain = [[edge for edge in there if edge.plain] for there in edges]
+        whole = [[edge for edge in there if edge.end == start + 1] for start, there in enumerate(plain)]
         for start, there in enumerate(plain):
             for phrase in (phrase for edge in there for phrase in self._harmless.get(edge.pattern, ())):
-                for end in _ends(phrase, 0, start, plain):
+                # "a n a l o g" is as harmless as it is unspaced; "pen-is" is not the harmless "pen is".
+                for end in _ends(phrase, 0, start, whole if len(phrase) > 1 else plain):
                     for k in range(start, end):
-                        edges[k] = [edge for edge in edges[k] if edge.end > end]
+                        edges[k] = [edge for edge in edges[k] if edge.end > end or edge.joined]
         return edges
 
     def _read(self, candidate: Candidate) -> Iterator[_Edge]:
         """Look the candidate up, in each of its spellings."""
         for k, spelled in enumerate(candidate.spellings):
-            letters, counts = _squeeze(spelled)
+            letters, counts = squeeze(spelled)
             for number, pattern in self._known(letters):
                 size = len(pattern.letters)
                 there = (*counts[: size - 1], min(counts[size - 1], pattern.counts[-1])) if pattern.begins else counts
                 if candidate.loose:
                     if letters == pattern.letters and counts == pattern.counts:
-                        yield _Edge(number, candidate.end, False)
+                        yield _Edge(number, candidate.end, False, False)
                 elif there == pattern.counts or self._stretched(there, pattern.counts):
                     plain = candidate.plain and k == 0 and there == pattern.counts
-                    yield _Edge(number, candidate.end, plain)
+                    yield _Edge(number, candidate.end, plain, not candidate.plain)
 
     def _known(self, letters: str) -> Iterator[tuple[int, _Pattern]]:
         yield from self._whole.get(letters, ())
@@ -190,14 +194,6 @@ def _ends(phrase: _Phrase, k: int, start: int, edges: _Edges) -> Iterator[int]:
         for edge in edges[start]:
             if edge.pattern in wanted:
                 yield from _ends(phrase, k + 1, edge.end, edges)
-
-
-def _squeeze(word: str) -> tuple[str, tuple[int, ...]]:
-    """Split a word into its letters without repeats and how often each stands there."""
-    if not _DOUBLED.search(word):
-        return word, (1,) * len(word)
-    runs = [(letter, len(list(run))) for letter, run in groupby(word)]
-    return "".join(letter for letter, _ in runs), tuple(count for _, count in runs)
 
 
 def _letters(text: str) -> str:

@@ -1,4 +1,8 @@
-"""Load the word list that ships with this version, the one that owners sign by its digest."""
+"""Load the word lists that ship with this version: the newest, and those that owners signed earlier.
+
+An owner signs a list by its digest. A list that was released is therefore never edited: a better one is a new file,
+and the old ones stay.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,8 @@ from cameo.crypto.encoding import sha256_hex
 from cameo.errors import CameoError
 from cameo.grants.words.phrases import Phrases
 
-LIST_ID = "cameo-words-1"
+LISTS = ("cameo-words-1",)  # oldest first
+LIST_ID = LISTS[-1]
 
 _HINT = "the installation is damaged: install cameo-double again"
 
@@ -56,30 +61,35 @@ class WordList:
 
 
 @cache
-def shipped_list() -> WordList:
-    """Load and compile the shipped list, once.
+def shipped_list(name: str = LIST_ID) -> WordList:
+    """Load and compile a shipped list, once.
 
     Raises:
         CameoError: the file is missing or damaged.
     """
     try:
-        raw = _raw()
+        raw = _raw(name)
         read = msgspec.convert(tomllib.loads(raw.decode("utf-8")), _File)
     except (ValueError, msgspec.ValidationError) as error:
-        raise CameoError(f"the word list {LIST_ID} cannot be read", _HINT) from error
+        raise CameoError(f"the word list {name} cannot be read", _HINT) from error
     entries = [(rule.id, phrase) for rule in read.rules for phrase in rule.words]
     phrases = Phrases(entries, read.harmless, read.sets, guess=True)
     return WordList(tuple(read.rules), phrases, sha256_hex(raw))
 
 
+def signed_list(sha256: str) -> WordList | None:
+    """Find the list that an owner signed; None if this version has none of that digest."""
+    return next((shipped_list(name) for name in LISTS if list_digest(name) == sha256), None)
+
+
 @cache
-def list_digest() -> str:
-    """Compute the SHA-256 of the shipped list's file, hex: what an owner's consent record signs."""
-    return sha256_hex(_raw())
+def list_digest(name: str = LIST_ID) -> str:
+    """Compute the SHA-256 of a shipped list's file, hex: what a consent record signs, of the newest by default."""
+    return sha256_hex(_raw(name))
 
 
-def _raw() -> bytes:
+def _raw(name: str) -> bytes:
     try:
-        return (files("cameo.grants.words") / f"{LIST_ID}.toml").read_bytes()
+        return (files("cameo.grants.words") / f"{name}.toml").read_bytes()
     except OSError as error:
-        raise CameoError(f"the word list {LIST_ID} is not there", _HINT) from error
+        raise CameoError(f"the word list {name} is not there", _HINT) from error

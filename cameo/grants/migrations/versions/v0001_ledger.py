@@ -1,4 +1,4 @@
-"""Remember nonces, uses, revocations and receipts."""
+"""Remember hosts, nonces, uses, revocations and receipts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ down_revision = None
 
 def upgrade() -> None:
     """Make the tables."""
+    op.create_table(
+        "hosts",
+        sa.Column("fingerprint", sa.String(64), primary_key=True),
+        sa.Column("sign", sa.LargeBinary(), nullable=False),
+        sa.Column("decrypt", sa.LargeBinary(), nullable=False),
+    )
     op.create_table(
         "clock",
         sa.Column("id", sa.Integer(), primary_key=True, autoincrement=False),
