@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from cameo.errors import CameoError, NotPermitted, UsageError
@@ -74,12 +74,9 @@ def require_kept(bundle_id: str) -> None:
     Raises:
         NotPermitted: "withdrawn" or "erased".
     """
-    with closing(Registry()) as registry, suppress(UsageError):
-        double = registry.get(bundle_id)
-        if double.erased_at is not None:
-            raise NotPermitted("this double was erased", "enrol again", "erased")
-        if double.withdrawn_at is not None:
-            raise NotPermitted("the consent to this double was withdrawn", "it must not be used any more", "withdrawn")
+    if Registry.exists():
+        with closing(Registry()) as registry:
+            registry.require_living(bundle_id)
 
 
 def _local_group(owner: PublicKeys, group_id: str) -> Group:

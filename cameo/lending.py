@@ -21,6 +21,7 @@ from cameo.grants.check import require_time
 from cameo.grants.fetch import is_url
 from cameo.grants.grant import (
     LIFE_LIMIT_S,
+    LOCATION_LIMIT,
     Confirmation,
     DelegationClaims,
     GrantClaims,
@@ -142,6 +143,7 @@ def grant(
     verified = Bundle.open(bundle).verify(keys.public)
     _require_given(verified)
     scope = _scope(verified, terms)
+    location = _location(terms.status_at)
     now = int(time.time())
     expires = now + _life(verified.consent.record.terms, terms, now)
     # The grant can never exceed the consent; hosts check it again at every use.
@@ -169,7 +171,7 @@ def grant(
                 cnf=None if isinstance(to, Group | str) else Confirmation.of(to),
                 group=to.sub if isinstance(to, Group) else "",
                 everyone=isinstance(to, str),
-                status_at=_location(terms.status_at),
+                status_at=location,
             )
             atomic_create(out, file_bytes((sign_grant(claims, keys),)), mode=0o600)
         except BaseException:
@@ -221,13 +223,15 @@ def delegate(grant: StrPath, *, keys: KeyProvider, to: PublicKeys, narrowed: Nar
 
 
 def lent_to(bundle_id: str) -> int | None:
-    """Count the grants of a double that hold now; None when this machine knows nothing of it."""
+    """Count whom a double is lent to now: friends, groups, everyone; None when this machine knows nothing of it."""
     now = datetime.datetime.now(datetime.UTC)
+    if not Registry.exists():
+        return None
     with closing(Registry()) as registry:
         lent = registry.lent(bundle_id)
         if not lent and not any(double.bundle_id == bundle_id for double in registry.list()):
             return None
-        return sum(1 for grant in lent if grant.revoked_at is None and grant.expires > now)
+        return len({grant.holder for grant in lent if grant.revoked_at is None and grant.expires > now})
 
 
 def _require_given(verified: VerifiedBundle) -> None:
@@ -350,7 +354,10 @@ def _lent(
 
 def _location(where: str) -> str:
     """Make a path good from any folder."""
-    return where if not where or is_url(where) or where.startswith("file:") else str(Path(where).resolve())
+    found = where if not where or is_url(where) or where.startswith("file:") else str(Path(where).resolve())
+    if len(found) > LOCATION_LIMIT:
+        raise UsageError(f"where you publish is longer than {LOCATION_LIMIT} characters", "choose a shorter address")
+    return found
 
 
 def _moment(seconds: int) -> datetime.datetime:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from cameo.crypto.encoding import encode_json, sha256_hex
 from cameo.errors import CameoError, NotPermitted, NotVerified, UsageError
-from cameo.grants.check import Request, Target, check_request
+from cameo.grants.check import Request, Target, check_request, require_time
 from cameo.grants.grant import read_tokens, sealed_keys, verify_chain
 from cameo.grants.guard import PromptRefused, list_digest, require_prompt
 from cameo.grants.ledger import Ledger, UseLimit
@@ -338,7 +338,8 @@ class _Lent(_Session):
         self._reserve(permit.nonce, limits)
 
     def require_standing(self) -> None:
-        """Look at the newest status list there is."""
+        """Check that the grant has not ended, and look at the newest status list there is."""
+        require_time(self._chain, self.ledger.tick())
         status = self._chain.grant.status.status_list
         # Even an erased or withdrawn double of this machine's own has its grants revoked; this says it more plainly.
         require_kept(self.verified.manifest.bundle_id)

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
 from joserfc import jws
@@ -50,8 +49,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kid: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
+class _Parts(NamedTuple):
     """Hold a token that was taken apart; `signed` is what the signature is over, `payload` still base64url."""
 
     header: Header
@@ -125,14 +123,14 @@ def _parts(token: str, what: str, limit: int) -> _Parts:
     if token.count(".") != 2:
         raise NotVerified(f"{what} is not a signed token", _HINT, "malformed")
     first, payload, last = token.split(".")
-    raw = decode_base64url(first, what)
     signature = decode_base64url(last, f"{what}: signature", _SIGNATURE_BYTES)
-    return _Parts(_header(raw, what), payload, f"{first}.{payload}", signature)
+    return _Parts(_header(first, what), payload, f"{first}.{payload}", signature)
 
 
 @lru_cache(maxsize=1024)
-def _header(raw: bytes, what: str) -> Header:
+def _header(encoded: str, what: str) -> Header:
     """Read a header; the same few come again and again."""
+    raw = decode_base64url(encoded, what)
     try:
         header = decode_json(raw, Header, what, _HEADER_LIMIT)
     except NotVerified:

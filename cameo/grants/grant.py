@@ -26,6 +26,7 @@ GRANT = "cameo-grant+jwt"
 DELEGATION = "cameo-delegation+jwt"
 FILE_LIMIT = 32 * 1024
 LIFE_LIMIT_S = 10 * 366 * 86400
+LOCATION_LIMIT = 512
 
 Hex128 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 Hex256 = Annotated[str, msgspec.Meta(pattern=SHA256_HEX)]
@@ -132,7 +133,7 @@ class GrantClaims(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cnf: Confirmation | None = None
     group: Annotated[str, msgspec.Meta(pattern=r"\A(?:[0-9a-f]{32})?\Z")] = ""
     everyone: bool = False
-    status_at: Annotated[str, msgspec.Meta(max_length=512)] = ""
+    status_at: Annotated[str, msgspec.Meta(max_length=LOCATION_LIMIT)] = ""
 
     @property
     def audience(self) -> Literal["owner", "approved", "group", "everyone"]:

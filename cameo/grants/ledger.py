@@ -21,6 +21,7 @@ from cameo.crypto.provider import KeyProvider
 from cameo.database import Database
 from cameo.errors import NotPermitted, NotVerified, UsageError
 from cameo.grants import ledger_schema as tables
+from cameo.grants.ledger_reader import receipt_lines
 from cameo.grants.receipt import ChainCheck, Entry, Link, Receipt, cleaned, read_receipt, write_receipt
 from cameo.grants.standing import Standing
 
@@ -167,12 +168,7 @@ class Ledger(Standing):
 
     def export(self, bundle_id: str | None = None) -> list[bytes]:
         """Return this host's receipts as lines for `verify_receipts`: the whole chain, or all of one double."""
-        receipts = tables.receipts
-        query = self._mine(receipts.c.envelope)
-        if bundle_id is not None:
-            query = query.where(receipts.c.bundle_id == bundle_id)
-        with self._database.reading() as connection:
-            return [bytes(line) + b"\n" for line in connection.scalars(query)]
+        return receipt_lines(self._database, self._host, bundle_id)
 
     def verify_chain(self) -> int:
         """Check every receipt of this host, from the first to the last. Returns how many there are.

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from cameo import config
 from cameo.crypto.keys import PublicKeys
 from cameo.database import Database
+from cameo.errors import NotVerified
 from cameo.grants import ledger_schema as tables
 
 
@@ -26,20 +27,33 @@ class LedgerReader:
         self._database.close()
 
     def hosts(self) -> list[PublicKeys]:
-        """List whose ledger it is, by fingerprint.
+        """List whose receipts these are, by fingerprint.
 
         Raises:
-            NotVerified: keys were changed in the database: they are not those of their fingerprint.
+            NotVerified: "bad_receipt": the database names keys that are not those of their fingerprint, or lacks some.
         """
-        query = select(tables.hosts).order_by(tables.hosts.c.fingerprint)
+        named, receipts = tables.hosts, tables.receipts
         with self._database.reading() as connection:
-            return [PublicKeys(bytes(row.sign), bytes(row.decrypt)) for row in connection.execute(query)]
+            rows = connection.execute(select(named).order_by(named.c.fingerprint)).all()
+            on_record = set(connection.scalars(select(receipts.c.host).distinct()))
+        found = {row.fingerprint: PublicKeys(bytes(row.sign), bytes(row.decrypt)) for row in rows}
+        wrong = [name for name, keys in found.items() if keys.fingerprint != name]
+        wrong += sorted(on_record - set(found))
+        if wrong:
+            message = f"the ledger holds other keys than those of host {wrong[0][:16]}…, or none"
+            raise NotVerified(message, "its database was changed by something else", "bad_receipt")
+        return list(found.values())
 
     def lines(self, host: str, bundle_id: str | None = None) -> list[bytes]:
-        """Return the receipts of a host, all or those of one double, as lines for `receipt.verify_receipts`."""
-        receipts = tables.receipts
-        query = select(receipts.c.envelope).where(receipts.c.host == host).order_by(receipts.c.seq)
-        if bundle_id is not None:
-            query = query.where(receipts.c.bundle_id == bundle_id)
-        with self._database.reading() as connection:
-            return [bytes(line) + b"\n" for line in connection.scalars(query)]
+        """Return the receipts of a host, all or those of one double; see `receipt_lines`."""
+        return receipt_lines(self._database, host, bundle_id)
+
+
+def receipt_lines(database: Database, host: str, bundle_id: str | None = None) -> list[bytes]:
+    """Return receipts as lines for `receipt.verify_receipts`: a host's whole chain, or all of one double in it."""
+    receipts = tables.receipts
+    query = select(receipts.c.envelope).where(receipts.c.host == host).order_by(receipts.c.seq)
+    if bundle_id is not None:
+        query = query.where(receipts.c.bundle_id == bundle_id)
+    with database.reading() as connection:
+        return [bytes(line) + b"\n" for line in connection.scalars(query)]

@@ -168,6 +168,15 @@ class Lending:
             if at is None:
                 _mark(connection, bundle_id, owner, erased_at=_now())
 
+    def require_living(self, bundle_id: str) -> None:
+        """Check that a double was neither withdrawn nor erased on this machine.
+
+        Raises:
+            NotPermitted: "withdrawn" or "erased".
+        """
+        with self._database.reading() as connection:
+            _require_living(connection, bundle_id)
+
     def status(self, owner: str) -> StatusState:
         """Say what the owner's status list must say now."""
         revoked = select(grants.c.place).where(grants.c.owner == owner, grants.c.revoked_at.is_not(None))

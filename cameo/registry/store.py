@@ -57,7 +57,12 @@ class Registry(Lending, Groups):
         Raises:
             CameoError: it cannot be opened.
         """
-        self._database = Database(SCHEMA, url or config.registry_url(), config.home() / "registry.sqlite")
+        self._database = Database(SCHEMA, url or config.registry_url(), _default_path())
+
+    @staticmethod
+    def exists() -> bool:
+        """Say whether this machine has a registry, without making one."""
+        return config.registry_url() is not None or _default_path().is_file()
 
     def close(self) -> None:
         """Let go of the database's files."""
@@ -125,6 +130,10 @@ class Registry(Lending, Groups):
                 moved = connection.execute(update(table).where(mine).values(owner=new)).rowcount
                 if table is doubles and moved == 0:
                     raise UsageError(f"no double {bundle_id} of {old[:16]}… was enrolled on this machine", "check both")
+
+
+def _default_path() -> Path:
+    return config.home() / "registry.sqlite"
 
 
 def _everything() -> Any:

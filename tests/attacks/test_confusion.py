@@ -159,8 +159,11 @@ def test_substituted_kid_in_the_cnf(lab: Lab) -> None:
 
 
 def _respelled(token: str, place: int, change: Callable[[str], str]) -> str:
+    """Spell one part of a token otherwise; the signature is the owner's, over the new spelling."""
     words = token.split(".")
     words[place] = change(words[place])
+    if place < 2:
+        words[2] = b64url(ADA.sign(f"{words[0]}.{words[1]}".encode()))
     return ".".join(words)
 
 

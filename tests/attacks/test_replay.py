@@ -162,6 +162,5 @@ def test_request_of_impossible_length(lab: Lab, seconds: float) -> None:
     lab.refused("too_long", NotPermitted, lab.by(lab.grant(max_seconds=5.0)), replace(USE, seconds=seconds))
 
 
-@pytest.mark.parametrize("pixels", [-1, 0])
-def test_request_of_impossible_size(lab: Lab, pixels: int) -> None:
-    lab.refused("too_large", NotPermitted, lab.by(lab.grant(max_pixels=70_000)), replace(USE, pixels=pixels))
+def test_request_of_impossible_size(lab: Lab) -> None:
+    lab.refused("too_large", NotPermitted, lab.by(lab.grant(max_pixels=70_000)), replace(USE, pixels=-1))

@@ -55,3 +55,29 @@ def test_the_examples_that_enrol_cast_and_compare(
     clips = [str(folder / name) for name in ("selfie.mp4", "clip.mp4")]
     assert _load(ROOT / "examples" / "compare_two_clips.py").main(clips) == 0
     assert "consistency-only" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_example_that_lends(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAMEO_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "lent"
+    words = [str(folder), "--seconds", "5", "--frames", "8"]
+    assert _load(ROOT / "examples" / "lend_and_revoke.py").main(words) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in said if line.startswith("refused")] == [
+        "refused  wrong_holder",
+        "refused  uses_exhausted",
+        "refused  revoked",
+    ]
+    assert sorted(path.name for path in folder.glob("*.mp4")) == ["by-bob.mp4", "by-tool.mp4", "selfie.mp4"]
+    decisions = [line.split()[2:] for line in said if line.startswith("receipt")]
+    cast = [["allow"], ["released"]]
+    assert decisions == [
+        *cast,
+        ["deny", "wrong_holder"],
+        *cast,
+        ["deny", "uses_exhausted"],
+        ["deny", "revoked"],
+    ]

@@ -18,6 +18,7 @@ import pytest
 import cameo
 from cameo.cli import VERBS, main
 from cameo.cli.arguments import VerbParser
+from cameo.cli.status import _PARTS
 from cameo.errors import UsageError
 from tests.docs.markdown import ROOT, Block, anchors, blocks, codes, links, pages, rows, section
 from tests.seal.conftest import sealed as sealed  # noqa: F401  a double to read
@@ -136,18 +137,34 @@ def test_command_lines_parse(page: str, line: str, monkeypatch: pytest.MonkeyPat
         pytest.fail(f"{page}: {line}\n{error.message}")
 
 
-def _whole_call(verb: str, monkeypatch: pytest.MonkeyPatch) -> VerbParser:
+# `cameo status` is three verbs in one.
+STATUS = [f"status {part}" for part in _PARTS]
+CALLS = [verb for verb in VERBS if verb != "status"] + STATUS
+
+
+def _section(call: str) -> str:
+    return section(REFERENCE / "cli.md", f"{'###' if call in STATUS else '##'} `cameo {call}`")
+
+
+def _whole_call(call: str, monkeypatch: pytest.MonkeyPatch) -> VerbParser:
     """Get a verb's parser by way of the first command line shown for it."""
-    lines = [line for _, line in _command_lines() if shlex.split(line, comments=True)[1] == verb]
-    shown = [shlex.split(line, comments=True)[1:] for line in lines]
-    return _parse(next(words for words in shown if "--help" not in words), monkeypatch)
+    shown = [shlex.split(line, comments=True)[1:] for _, line in _command_lines()]
+    mine = (words for words in shown if words[: len(call.split())] == call.split() and "--help" not in words)
+    return _parse(next(mine), monkeypatch)
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_the_reference_lists_each_option(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = section(REFERENCE / "cli.md", f"## `cameo {verb}`")
+def test_the_reference_has_each_verb(verb: str) -> None:
+    page = REFERENCE / "cli.md"
+    assert section(page, f"## `cameo {verb}`").strip()
+    assert f"[`{verb}`](#cameo-{verb})" in page.read_text("utf-8")
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_the_reference_lists_each_option(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = _section(call)
     told = {word.split()[0] for row in rows(text) for word in codes(row[0]) if word.startswith("--")}
-    actions = _whole_call(verb, monkeypatch)._actions
+    actions = _whole_call(call, monkeypatch)._actions
     real = {option for a in actions for option in a.option_strings if option.startswith("--")} - {"--help"}
     assert told == real
     for action in actions:
@@ -155,12 +172,12 @@ def test_the_reference_lists_each_option(verb: str, monkeypatch: pytest.MonkeyPa
             assert f"`{action.metavar}`" in text
 
 
-def _json_members(verb: str) -> set[str]:
+def json_members(call: str) -> set[str]:
     """What the reference says that `--json` prints: the first word in backticks of each item."""
-    text = section(REFERENCE / "cli.md", f"## `cameo {verb}`")
-    listed = re.search(r"^`--json`: (.+?)(?:\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
-    assert listed, f"cameo {verb}: --json is not described"
-    return set(codes(re.sub(r"\([^()]*\)", "", listed[1])))
+    listed = re.search(r"^`--json`: (.+?)(?:\n\n|\Z)", _section(call), re.MULTILINE | re.DOTALL)
+    assert listed, f"cameo {call}: --json is not described"
+    text = re.sub(r"\]\([^()\s]*\)", "]", listed[1].replace("\n", " "))
+    return set(codes(re.sub(r"\([^()]*\)", "", text)))
 
 
 @pytest.mark.parametrize("words", [["verify"], ["verify", "--owner"], ["inspect"], ["inspect", "--owner"]])
@@ -169,13 +186,13 @@ def test_json_of_a_double(words: list[str], sealed: Any, capsys: pytest.CaptureF
     pub.write_bytes(sealed.keys.public.to_bytes())
     owner = [*words[1:], str(pub)] if len(words) > 1 else []
     assert main([words[0], str(sealed.path), *owner, "--json"]) == 0
-    assert set(json.loads(capsys.readouterr().out)) == _json_members(words[0])
+    assert set(json.loads(capsys.readouterr().out)) == json_members(words[0])
 
 
 def test_json_of_keygen(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAMEO_PASSPHRASE", "a passphrase for tests")
     assert main(["keygen", "--out", str(tmp_path / "ada.key"), "--json"]) == 0
-    assert set(json.loads(capsys.readouterr().out)) == _json_members("keygen")
+    assert set(json.loads(capsys.readouterr().out)) == json_members("keygen")
 
 
 def test_json_of_enroll_and_cast() -> None:
@@ -185,5 +202,5 @@ def test_json_of_enroll_and_cast() -> None:
     made = MagicMock()
     made.adapter.curve, made.adapter.best_step = (TuningStep(0, 0.5, 0.5, 0.1, 0.0),), 0
     made.sealed.parts, made.seconds, made.quality.checks = {}, {}, ()
-    assert set(_value(made, None)) == _json_members("enroll")
-    assert {field.name for field in fields(CastClip)} == _json_members("cast")
+    assert set(_value(made, None)) == json_members("enroll")
+    assert {field.name for field in fields(CastClip)} == json_members("cast")

@@ -301,7 +301,7 @@ def test_require_names_the_rule_and_not_the_word() -> None:
 
 @pytest.mark.parametrize("signed", ["", "0" * 64, "f" * 63])
 def test_another_list_than_the_owner_signed_refuses(signed: str) -> None:
-    with pytest.raises(PromptRefused, match="another word list") as refused:
+    with pytest.raises(PromptRefused, match="word list that this version") as refused:
         require_prompt(ORDINARY, USES, (), "birthday", signed)
     assert (refused.value.code, refused.value.decision.rule) == ("prompt_refused", "prompt/other-list")
     assert "update cameo" in refused.value.hint
@@ -323,7 +323,7 @@ def test_each_refusal_says_what_to_do(prompt: str, hint: str) -> None:
 )
 def test_a_damaged_list_allows_nothing(raw: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     shipped.shipped_list.cache_clear()
-    monkeypatch.setattr(shipped, "_raw", lambda: raw)
+    monkeypatch.setattr(shipped, "_raw", lambda _name: raw)
     try:
         with pytest.raises(CameoError, match="cannot be read"):
             judge_prompt(ORDINARY, USES, (), "birthday")
