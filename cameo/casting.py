@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
     from cameo.crypto.provider import KeyProvider
     from cameo.generators.base import Generator
     from cameo.records import UInt8
-    from cameo.unlocking import Borrowed
+    from cameo.unlocking import Borrowed, Opened
 
 Progress = Callable[[str, float], None]
 StrPath = str | os.PathLike[str]
 FRAMES = (8, 1500)  # at 25 a second, up to a minute
 LAST_SEED = 2**31 - 1
+RECHECK_S = 10.0  # as long as a status list may be kept
 SHOWN_PX = 384  # small frames are enlarged to about this side, so that a player shows more than a stamp
 
 
@@ -91,8 +93,8 @@ def cast(
     with unlock(bundle, _use(engine, options), keys=keys, borrowed=borrowed, generator_parts_only=True) as opened:
         # 2. Plug, generate, unplug: afterwards the generator is as before.
         with plug(engine, opened.parts) as person:
-            report("generating", 0.0)
-            made = engine.sample(person, engine.wander(person, options.frames, options.seed), options.seed)
+            motion = engine.wander(person, options.frames, options.seed)
+            made = engine.sample(person, motion, options.seed, True, _pulse(opened, report))
         # 3. The clip takes its name only when it may still leave.
         report("writing the clip", 0.0)
         shown = _enlarged(made)
@@ -114,6 +116,20 @@ def cast(
         purpose=opened.purpose,
         receipt=opened.receipt_sha256,
     )
+
+
+def _pulse(opened: Opened, report: Progress) -> Callable[[float], None]:
+    """Report how far the generation is, and ask now and then whether it may go on."""
+    asked = time.monotonic()
+
+    def pulse(share: float) -> None:
+        nonlocal asked
+        report("generating", share)
+        if time.monotonic() - asked > RECHECK_S:
+            opened.recheck()
+            asked = time.monotonic()
+
+    return pulse
 
 
 def _require_possible(options: CastOptions, out: StrPath) -> None:

@@ -124,8 +124,18 @@ class Generator(Protocol):
         """Set learned inputs that have a closed form, cache latents; return a function from batch size to the loss."""
         ...
 
-    def sample(self, identity: Any, motion: Motion, seed: int, show_references: bool = True) -> UInt8:
-        """Generate `[T, S, S, 3]` uint8 frames of the person along a motion."""
+    def sample(
+        self,
+        identity: Any,
+        motion: Motion,
+        seed: int,
+        show_references: bool = True,
+        pulse: Callable[[float], None] | None = None,
+    ) -> UInt8:
+        """Generate `[T, S, S, 3]` uint8 frames of the person along a motion.
+
+        `pulse` is called now and then with the share that is done, 0..1; whatever it raises ends the work.
+        """
         ...
 
     def wander(self, identity: Any, frames: int, seed: int) -> Motion:

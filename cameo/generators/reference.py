@@ -88,7 +88,14 @@ class ReferenceGenerator:
         return wander(identity, frames, seed)
 
     @torch.no_grad()
-    def sample(self, identity: ReferenceIdentity, motion: Motion, seed: int, show_references: bool = True) -> UInt8:
+    def sample(
+        self,
+        identity: ReferenceIdentity,
+        motion: Motion,
+        seed: int,
+        show_references: bool = True,
+        pulse: Callable[[float], None] | None = None,
+    ) -> UInt8:
         """Generate `[T, 64, 64, 3]` frames along a motion of any length: overlapping chunks, blended."""
         length = len(motion)
         padded = _pad(motion)
@@ -99,6 +106,8 @@ class ReferenceGenerator:
         ramp = torch.cat([torch.linspace(0.1, 1, OVERLAP), torch.linspace(1, 0.1, OVERLAP)]).view(-1, 1, 1, 1)
         total, weight = torch.zeros(len(padded), SIZE, SIZE, 3), torch.zeros(len(padded), 1, 1, 1)
         for k in range(0, len(starts), BATCH):  # a few chunks at once: memory does not grow with the clip
+            if pulse is not None:
+                pulse(k / len(starts))
             part = slice(k, k + BATCH)
             c = show_chunks(self.net, identity, as_chunks(padded, starts[part])).conditions(identity, show_references)
             clean = sample_latent(self.net, c, STEPS, noise[part])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import cameo
 from cameo.crypto.encoding import encode_base64, encode_json, sha256_hex
 from cameo.crypto.jws import sign_token
 from cameo.crypto.keys import Keys, PublicKeys
@@ -17,36 +18,58 @@ from tests.attacks.conftest import ADA, BOB, EVE, STUDIO, TOOL, USE, Lab
 from tests.attacks.forging import b64url, claims_of, header_of, resigned, sign_raw
 
 PRIME = 2**255 - 19
-ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7
-TWIST_8 = 325606250916557431795983626356110631294008115727848805560023387167927233504
+_D = -121665 * pow(121666, -1, PRIME) % PRIME
+Point = tuple[int, int]
 
 
 def little(number: int) -> bytes:
     return number.to_bytes(32, "little")
 
 
-# Small order, each also with the sign bit where it may stand, and spellings that are not reduced.
-ED25519 = {
-    "identity": little(1),
-    "order 2": little(PRIME - 1),
-    "order 4": little(0),
-    "order 4 negative": little(2**255),
-    "order 8": little(ORDER_8),
-    "order 8 negative": little(ORDER_8 | 2**255),
-    "order 8 other": little(PRIME - ORDER_8),
-    "identity not reduced": little(PRIME + 1),
-    "zero not reduced": little(PRIME),
-    "identity with sign": little(1 | 2**255),
-}
-X25519 = {
-    "zero": little(0),
-    "one": little(1),
-    "minus one": little(PRIME - 1),
-    "order 8": little(TWIST_8),
-    "zero not reduced": little(PRIME),
-    "one not reduced": little(PRIME + 1),
-    "top bit": little(2**255 | 9),
-}
+# Edwards25519 (RFC 8032 §5.1), so that the points of small order are computed here and not copied from the code.
+
+
+def added(p: Point, q: Point) -> Point:
+    k = _D * p[0] * q[0] * p[1] * q[1] % PRIME
+    x = (p[0] * q[1] + q[0] * p[1]) * pow(1 + k, -1, PRIME) % PRIME
+    return x, (p[1] * q[1] + p[0] * q[0]) * pow(1 - k, -1, PRIME) % PRIME
+
+
+def times(number: int, p: Point) -> Point:
+    total = (0, 1)
+    while number:
+        total = added(total, p) if number & 1 else total
+        p, number = added(p, p), number >> 1
+    return total
+
+
+def point_at(y: int) -> Point | None:
+    """Find a point of the curve by its y (RFC 8032 §5.1.3)."""
+    square = (y * y - 1) * pow(_D * y * y + 1, -1, PRIME) % PRIME
+    x = pow(square, (PRIME + 3) // 8, PRIME)
+    if (x * x - square) % PRIME:
+        x = x * pow(2, (PRIME - 1) // 4, PRIME) % PRIME
+    return None if (x * x - square) % PRIME else (x, y)
+
+
+def eight_points() -> list[Point]:
+    """Multiply points by the large prime order until one of order 8 is left, and take all its multiples."""
+    order = 2**252 + 27742317777372353535851937790883648493
+    for y in range(2, 100):
+        point = point_at(y)
+        if point and times(4, small := times(order, point)) != (0, 1):
+            return [times(number, small) for number in range(8)]
+    raise AssertionError("no point found")
+
+
+EIGHT = eight_points()
+# Each with either sign bit, and the spellings that are not reduced.
+ED25519 = {f"{n} of 8, sign {sign}": little(y | sign << 255) for n, (_, y) in enumerate(EIGHT) for sign in (0, 1)}
+ED25519 |= {f"not reduced {y}": little(PRIME + y) for y in (0, 1, 2, 18)}
+# u = (1 + y) / (1 - y) of the same points; those of the twist are found by what they do to a shared secret, below.
+X25519 = {f"{n} of 8": little((1 + y) * pow(1 - y, -1, PRIME) % PRIME) for n, (_, y) in enumerate(EIGHT) if y != 1}
+X25519 |= {"minus one": little(PRIME - 1), "zero not reduced": little(PRIME), "one not reduced": little(PRIME + 1)}
+X25519 |= {"top bit": little(2**255 | 9)}
 
 
 def fingerprint(sign: bytes, decrypt: bytes) -> str:
@@ -82,12 +105,12 @@ def test_small_order_key_of_a_holder(lab: Lab, sign: bytes, decrypt: bytes) -> N
     lab.refused("weak_key", NotVerified, lab.by(lab.token_file(forged)))
 
 
-@pytest.mark.parametrize("sign", [ED25519["identity"], ED25519["order 8"]], ids=["identity", "order 8"])
-def test_small_order_key_in_the_proof_of_a_grant_for_everyone(lab: Lab, sign: bytes) -> None:
+@pytest.mark.parametrize("number", range(8))
+def test_small_order_key_in_the_proof_of_a_grant_for_everyone(lab: Lab, number: int) -> None:
     """Here the key comes from whoever asks; a signature of nothing would do, and the receipt would name nobody."""
     grant = lab.grant("everyone", delegable=False)
     proof = prove(grant, USE, BOB, STUDIO.public.fingerprint, challenge(STUDIO), lab.clock())
-    weak = confirmation(sign, BOB.public.decrypt_bytes)
+    weak = confirmation(ED25519[f"{number} of 8, sign 0"], BOB.public.decrypt_bytes)
     claims = {**claims_of(proof), "cnf": weak}
     signing = sign_raw({**header_of(proof), "kid": weak["kid"]}, claims, BOB).rpartition(".")[0]
     constant = f"{signing}.{b64url(little(1) + bytes(32))}"
@@ -98,19 +121,17 @@ def test_small_order_key_in_the_proof_of_a_grant_for_everyone(lab: Lab, sign: by
 def test_small_order_key_of_a_tool(lab: Lab) -> None:
     grant = lab.grant()
     token, delegation = lab.delegate(grant).read_text().strip().split("~")
-    weak = confirmation(ED25519["identity"], TOOL.public.decrypt_bytes)
+    weak = confirmation(ED25519["0 of 8, sign 0"], TOOL.public.decrypt_bytes)
     forged = resigned(delegation, BOB, cnf=weak)
     lab.refused("weak_key", NotVerified, lab.by(lab.token_file(token, forged), TOOL))
 
 
 def test_small_order_key_in_a_group(lab: Lab) -> None:
     """A member list that the owner was led to sign."""
-    import cameo
-
     group = cameo.keep_group(lab.folder / "band.group", keys=ADA, add=[BOB.public])
     grant = lab.grant(group, delegable=False)
     assert lab.open(lab.by(grant))
-    sign, decrypt = ED25519["order 2"], EVE.public.decrypt_bytes
+    sign, decrypt = ED25519["4 of 8, sign 0"], EVE.public.decrypt_bytes
     weak = {"fingerprint": fingerprint(sign, decrypt), "sign": encode_base64(sign), "decrypt": encode_base64(decrypt)}
     token = sign_token(GROUP, group, ADA)
     members = sorted([*claims_of(token)["members"], weak], key=lambda member: member["fingerprint"])
@@ -134,3 +155,8 @@ def test_constant_signature_verifies_nothing() -> None:
     constant = little(1) + bytes(32)
     for keys in (ADA, BOB, Keys.generate()):
         assert not keys.public.verifies(constant, b"anything")
+
+
+def test_the_points_above_are_those_of_small_order() -> None:
+    assert len({y for _, y in EIGHT}) == 5
+    assert all(times(8, point) == (0, 1) for point in EIGHT)

@@ -247,7 +247,11 @@ def _check_inspect(capsys: pytest.CaptureFixture[str], words: list[str], kind: s
     assert set(value) == told - {"cameo audit"}
 
 
-def test_json_of_serve() -> None:
-    source = (ROOT / "cameo" / "cli" / "status.py").read_text("utf-8")
-    assert 'terminal.result({"url": server.url, "owner": owner}' in source
-    assert json_members("status serve") == {"url", "owner"}
+def test_json_of_serve(
+    files: Lendable, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cameo.grants.publish.ThreadingHTTPServer.serve_forever", lambda *_a, **_k: None)
+    assert main(["status", "serve", "--key", "ada.key", "--port", "0", "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert value["owner"] == files.people.ada.public.fingerprint
+    assert set(value) == json_members("status serve")
