@@ -256,7 +256,6 @@ def test_a_failure_leaves_nothing(
     with pytest.raises(type(error)):
         lending.grant()
     nothing_lent(lending)
-    monkeypatch.undo()
 
 
 def test_where_the_list_is_published(lending: Lendable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

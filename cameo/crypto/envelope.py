@@ -59,7 +59,7 @@ def read_envelope(raw: bytes, what: str, limit: int) -> Envelope:
     envelope = decode_json(raw, Envelope, what, limit)
     ids = [signature.keyid for signature in envelope.signatures]
     if encode_json(envelope) != raw or ids != sorted(set(ids)):
-        raise NotVerified(f"{what} is not in canonical form", "get the file again from its owner")
+        raise NotVerified(f"{what} is not in canonical form", "get the file again from its owner", "malformed")
     return envelope
 
 
@@ -70,7 +70,8 @@ def unverified_payload(envelope: Envelope, payload_type: str, what: str) -> byte
         NotVerified: it is of another type, or not base64.
     """
     if envelope.payload_type != payload_type:
-        raise NotVerified(f"{what} is of another type than {payload_type}", "this file is not what its name says")
+        message = f"{what} is of another type than {payload_type}"
+        raise NotVerified(message, "this file is not what its name says", "bad_header")
     return decode_base64(envelope.payload, f"{what}: payload")
 
 
@@ -95,10 +96,10 @@ def verify_envelope(
         if key is None:
             continue
         if not key.verifies(raw, message):
-            raise NotVerified(
-                f"{what}: the signature does not hold", "the file was changed or is damaged: do not use it"
-            )
+            hint = "the file was changed or is damaged: do not use it"
+            raise NotVerified(f"{what}: the signature does not hold", hint, "bad_signature")
         verified.add(key.fingerprint)
     if threshold < 1 or len(verified) < threshold:
-        raise NotVerified(f"{what} is not signed by the key you trust", "is this the right .pub file?")
+        hint = "is this the right .pub file?"
+        raise NotVerified(f"{what} is not signed by the key you trust", hint, "bad_signature")
     return payload

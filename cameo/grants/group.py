@@ -12,7 +12,7 @@ from typing import Annotated
 
 import msgspec
 
-from cameo.crypto.encoding import decode_base64, encode_base64
+from cameo.crypto.fullkeys import FullKeys
 from cameo.crypto.jws import open_token, sign_token
 from cameo.crypto.keys import PublicKeys
 from cameo.crypto.provider import KeyProvider
@@ -27,32 +27,6 @@ NAME_LIMIT = 64
 
 _WHAT = "the group list"
 _HINT = "get it again from where its owner publishes it"
-_Base64Key = Annotated[str, msgspec.Meta(min_length=44, max_length=44)]
-
-
-class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Hold what the `.pub` file of a member holds."""
-
-    fingerprint: Hex256
-    sign: _Base64Key
-    decrypt: _Base64Key
-
-    @classmethod
-    def of(cls, keys: PublicKeys) -> Member:
-        """Name `keys`."""
-        return cls(keys.fingerprint, encode_base64(keys.sign_bytes), encode_base64(keys.decrypt_bytes))
-
-    def keys(self) -> PublicKeys:
-        """Load the keys that are named.
-
-        Raises:
-            NotVerified: "weak_key"; "malformed" if the fingerprint belongs to other keys.
-        """
-        what = "a member's key"
-        keys = PublicKeys(decode_base64(self.sign, what, 32), decode_base64(self.decrypt, what, 32))
-        if keys.fingerprint != self.fingerprint:
-            raise NotVerified("a member's fingerprint belongs to other keys", _HINT, "malformed")
-        return keys
 
 
 class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,7 +46,7 @@ class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_LIMIT)]
     iat: Seconds
     seq: Sequence
-    members: Annotated[tuple[Member, ...], msgspec.Meta(max_length=MAX_MEMBERS)]
+    members: Annotated[tuple[FullKeys, ...], msgspec.Meta(max_length=MAX_MEMBERS)]
 
     def holds(self, fingerprint: str) -> bool:
         """Say whether somebody is a member."""
@@ -101,7 +75,7 @@ def edit_group(group: Group, add: Iterable[PublicKeys], remove: Collection[str])
     for keys in add:
         if keys.fingerprint in members:
             raise UsageError(f"{keys.fingerprint[:16]}… is in the group already", "name everybody once")
-        members[keys.fingerprint] = Member.of(keys)
+        members[keys.fingerprint] = FullKeys.of(keys)
     if len(members) > MAX_MEMBERS:
         raise UsageError(f"a group has {MAX_MEMBERS} members at most, not {len(members)}", "make a second group")
     ordered = tuple(members[fingerprint] for fingerprint in sorted(members))
@@ -142,5 +116,5 @@ def read_group(token: str, owner: PublicKeys) -> Group:
     if fingerprints != sorted(set(fingerprints)):
         raise NotVerified(f"{_WHAT} names somebody twice, or out of order", _HINT, "malformed")
     for member in group.members:
-        member.keys()
+        member.load("a member's key")
     return group

@@ -205,7 +205,10 @@ class Bundle:
         """Say to whom `former` has handed the double over, if the file shows that `former` signed it and all holds."""
         try:
             claimed = [event.hand_over.new for event in self.event_claims() if event.hand_over]
-            present = next(keys for keys in reversed(claimed) if keys.fingerprint == self.claims.owner).load()
+            named = next(keys for keys in reversed(claimed) if keys.fingerprint == self.claims.owner)
+            present = named.load("a key in a hand-over")
+                "a key in a hand-over"
+            )
             events = self._verified(present).consent.events
         except (NotVerified, StopIteration):
             return None

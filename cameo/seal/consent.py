@@ -14,6 +14,7 @@ import msgspec
 
 from cameo.crypto.encoding import SHA256_HEX, decode_json, encode_json, sha256_hex
 from cameo.crypto.envelope import Envelope
+from cameo.crypto.fullkeys import FullKeys
 from cameo.crypto.keys import PublicKeys
 from cameo.crypto.provider import KeyProvider
 from cameo.errors import NotPermitted, NotVerified, UsageError
@@ -24,7 +25,6 @@ from cameo.seal.events import (
     MAX_EVENTS,
     Change,
     ConsentEvent,
-    FullKeys,
     HandOver,
     event_digest,
     is_withdrawn,

@@ -12,8 +12,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from cameo.crypto.encoding import SHA256_HEX, decode_base64, decode_json, encode_base64, encode_json, sha256_hex
+from cameo.crypto.encoding import SHA256_HEX, decode_json, encode_json, sha256_hex
 from cameo.crypto.envelope import Envelope, sign_envelope, unverified_payload, verify_envelope
+from cameo.crypto.fullkeys import FullKeys
 from cameo.crypto.keys import PublicKeys
 from cameo.crypto.provider import KeyProvider
 from cameo.errors import NotVerified
@@ -25,34 +26,8 @@ MAX_EVENTS = 256
 
 _WHAT = "a consent event"
 _Hex = Annotated[str, msgspec.Meta(pattern=SHA256_HEX)]
-_Key = Annotated[str, msgspec.Meta(max_length=44)]
 _Time = Annotated[datetime.datetime, msgspec.Meta(tz=True)]
 Change = Literal["renewed", "narrowed", "withdrawn"]
-
-
-class FullKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Hold public keys in full, as a `.pub` file does."""
-
-    sign: _Key
-    decrypt: _Key
-    fingerprint: _Hex
-
-    @classmethod
-    def of(cls, keys: PublicKeys) -> FullKeys:
-        """Write `keys` down."""
-        return cls(encode_base64(keys.sign_bytes), encode_base64(keys.decrypt_bytes), keys.fingerprint)
-
-    def load(self) -> PublicKeys:
-        """Load the keys.
-
-        Raises:
-            NotVerified: malformed, weak, or with a fingerprint of others.
-        """
-        what = "a key in a hand-over"
-        keys = PublicKeys(decode_base64(self.sign, what, 32), decode_base64(self.decrypt, what, 32))
-        if keys.fingerprint != self.fingerprint:
-            raise _bad("names a key by the fingerprint of another")
-        return keys
 
 
 class HandOver(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -129,8 +104,8 @@ def is_withdrawn(events: Sequence[ConsentEvent]) -> bool:
 
 
 def _former(hand_over: HandOver, holder: PublicKeys, bundle_id: str) -> PublicKeys:
-    former = hand_over.old.load()
-    if hand_over.bundle_id != bundle_id or hand_over.new.load() != holder or former == holder:
+    former = hand_over.old.load("a key in a hand-over")
+    if hand_over.bundle_id != bundle_id or hand_over.new.load("a key in a hand-over") != holder or former == holder:
         raise _bad("has a hand-over of another double, or to another key")
     return former
 

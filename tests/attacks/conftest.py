@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from cameo.grants.ledger import Ledger
 from cameo.grants.receipt import Receipt
 from cameo.lending import GrantTerms, Narrowing
 from cameo.records import Use
+from cameo.registry.store import Registry
 from cameo.seal.bundle import Part, seal_bundle
 from cameo.seal.consent import Agreement, agree
 from cameo.seal.terms import parse_terms, resolve_terms
@@ -56,6 +57,11 @@ USE = Use(
 ADA, BOB, TOOL, STUDIO, EVE = (Keys.generate() for _ in range(5))
 
 
+def secret(keys: Keys) -> str:
+    """Write private keys down, for a process that shall have them; see `worker.keys`."""
+    return (keys._sign.private_bytes_raw() + keys._decrypt.private_bytes_raw()).hex()
+
+
 def agreement(toml: str = TERMS, today: datetime.date | None = None) -> Agreement:
     day = today or datetime.datetime.now(datetime.UTC).date() - datetime.timedelta(days=2)
     return agree(resolve_terms(parse_terms(toml), ["reference"], day, list_digest()), "api")
@@ -87,7 +93,6 @@ class Lab:
     double: Path
     plain: dict[str, bytes]
     issued: int = 0
-    made: list[Path] = field(default_factory=list)
 
     def grant(self, to: Any = BOB.public, host: PublicKeys = STUDIO.public, **terms: Any) -> Path:
         """Lend the double."""
@@ -167,8 +172,6 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CAMEO_HOME", str(folder / "home"))
         Ledger(STUDIO).close()
-        from cameo.registry.store import Registry
-
         Registry().close()
     return folder
 

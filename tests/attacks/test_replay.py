@@ -14,7 +14,7 @@ from cameo.crypto.keys import Keys
 from cameo.errors import NotPermitted, NotVerified
 from cameo.records import Use
 from cameo.unlocking import Borrowed, challenge, prove, unlock
-from tests.attacks.conftest import ADA, BOB, EVE, STUDIO, TOOL, USE, Lab
+from tests.attacks.conftest import ADA, BOB, EVE, STUDIO, TOOL, USE, Lab, secret
 from tests.attacks.forging import resigned
 
 ROOT = Path(__file__).parents[2]
@@ -58,16 +58,12 @@ def test_replayed_proof_after_a_crash(lab: Lab) -> None:
         "with unlock(sys.argv[1], USE, borrowed=by) as opened:\n"
         "    print(len(opened.parts), flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
-    secrets = [_secret(STUDIO), _secret(ADA)]
+    secrets = [secret(STUDIO), secret(ADA)]
     words = [str(lab.double), str(borrowed.grant), str(borrowed.proof), *secrets]
     died = subprocess.run([sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (died.returncode, died.stdout) == (-9, "3\n"), died.stderr
     lab.refused("replayed", NotPermitted, borrowed)
     assert lab.decisions() == [("allow", ""), ("deny", "replayed")]
-
-
-def _secret(keys: Keys) -> str:
-    return (keys._sign.private_bytes_raw() + keys._decrypt.private_bytes_raw()).hex()
 
 
 def test_replayed_proof_with_another_nonce_written_into_it(lab: Lab) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from cameo.crypto.encoding import encode_json
+import cameo
+from cameo.crypto.encoding import encode_json, sha256_hex
 from cameo.crypto.envelope import read_envelope, sign_envelope
 from cameo.errors import CameoError, NotPermitted, NotVerified
 from cameo.grants.grant import sealed_keys, unverified_chain
@@ -68,8 +70,6 @@ def test_bundle_swapped_during_unlock(lab: Lab) -> None:
 
 def test_bundle_swapped_for_an_older_version_of_itself(lab: Lab) -> None:
     """Same double, same owner, other bytes: a grant is for one file."""
-    import cameo
-
     old = lab.double.read_bytes()
     cameo.amend(lab.double, keys=ADA, terms=cameo.load_terms(lab.file("toml", b'[[purposes]]\nid = "birthday"')))
     grant = lab.grant(delegable=False)
@@ -81,8 +81,6 @@ def test_bundle_swapped_for_an_older_version_of_itself(lab: Lab) -> None:
 def test_grant_file_swapped_during_unlock(lab: Lab) -> None:
     """The grant is read once, too: what is checked before release is the grant that was used."""
     grant, other = lab.grant(), lab.grant()
-    import cameo
-
     with pytest.raises(NotPermitted) as caught, unlock(lab.double, USE, borrowed=lab.by(grant)) as opened:
         cameo.revoke(grant, keys=ADA)
         grant.write_bytes(other.read_bytes())
@@ -111,8 +109,8 @@ def sibling(lab: Lab) -> dict[str, bytes]:
     return entries_of(path)
 
 
-def spliced(lab: Lab, entries: dict[str, bytes], owner: bool = False) -> Path:
-    """Write a bundle of these entries; with `owner`, let the owner sign a manifest over them."""
+def spliced(lab: Lab, entries: dict[str, bytes]) -> Path:
+    """Write a bundle of these entries."""
     return lab.file("cameo", b"".join(pack_entries(entries)))
 
 
@@ -132,9 +130,7 @@ def test_spliced_parts_of_the_same_bundle(lab: Lab) -> None:
 
 def resigned_manifest(lab: Lab, change: Callable[[dict], None], entries: dict[str, bytes]) -> Path:
     """Let the owner's key sign a changed manifest: so only what binds the pieces to each other can refuse it."""
-    import base64
-
-    payload = json.loads(base64.b64decode(json.loads(entries[MANIFEST])["payload"]))
+    payload = _manifest(entries)
     change(payload)
     raw = json.dumps(payload, separators=(",", ":")).encode()
     envelope = encode_json(sign_envelope(PAYLOAD_TYPE, raw, [ADA]))
@@ -143,14 +139,12 @@ def resigned_manifest(lab: Lab, change: Callable[[dict], None], entries: dict[st
 
 
 def _manifest(entries: dict[str, bytes]) -> dict:
-    import base64
-
     found: dict = json.loads(base64.b64decode(json.loads(entries[MANIFEST])["payload"]))
     return found
 
 
 @contextmanager
-def shut(code: str, error: type[CameoError] = NotVerified):  # type: ignore[no-untyped-def]
+def shut(code: str, error: type[CameoError] = NotVerified) -> Iterator[None]:
     with pytest.raises(error) as caught:
         yield
     assert caught.value.code == code
@@ -235,8 +229,6 @@ def test_spliced_event_of_another_double(lab: Lab, sibling: dict[str, bytes]) ->
     """The event "given" of one consent under the record of another."""
     mine, theirs = json.loads(entries_of(lab.double)[CONSENT]), json.loads(sibling[CONSENT])
     mixed = json.dumps({"record": mine["record"], "events": theirs["events"]}, separators=(",", ":")).encode()
-    from cameo.crypto.encoding import sha256_hex
-
     def change(manifest: dict) -> None:
         manifest.update(consent_sha256=sha256_hex(mixed), consent_size=len(mixed))
 

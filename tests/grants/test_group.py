@@ -8,11 +8,12 @@ import msgspec
 import pytest
 
 from cameo.crypto.encoding import encode_base64
+from cameo.crypto.fullkeys import FullKeys
 from cameo.crypto.jws import sign_token
 from cameo.crypto.keys import Keys, PublicKeys
 from cameo.errors import NotVerified, UsageError
 from cameo.grants import group as groups
-from cameo.grants.group import Group, Member
+from cameo.grants.group import Group
 
 ADA, EVE = Keys.generate(), Keys.generate()
 BOB, CLEO, DAN = (Keys.generate().public for _ in range(3))
@@ -38,7 +39,7 @@ def test_a_group_comes_back(band: Group) -> None:
     read = groups.read_group(groups.sign_group(band, ADA, NOW + 0.5), ADA.public)
     assert read == msgspec.structs.replace(band, iat=NOW)
     assert (read.iss, read.name, read.seq) == (ADA.public.fingerprint, "the band", 1)
-    assert {member.keys() for member in read.members} == {BOB, CLEO}
+    assert {member.load("a member") for member in read.members} == {BOB, CLEO}
     assert read.holds(BOB.fingerprint)
     assert not read.holds(DAN.fingerprint)
 
@@ -51,9 +52,9 @@ def test_two_groups_have_two_ids() -> None:
 def test_an_edit_keeps_the_id_and_raises_seq(band: Group) -> None:
     edited = groups.edit_group(band, [DAN], [BOB.fingerprint])
     assert (edited.sub, edited.seq, edited.name) == (band.sub, 2, band.name)
-    assert {member.keys() for member in edited.members} == {CLEO, DAN}
+    assert {member.load("a member") for member in edited.members} == {CLEO, DAN}
     assert groups.read_group(groups.sign_group(edited, ADA, NOW), ADA.public).holds(DAN.fingerprint)
-    assert {member.keys() for member in band.members} == {BOB, CLEO}, "the old list is untouched"
+    assert {member.load("a member") for member in band.members} == {BOB, CLEO}, "the old list is untouched"
 
 
 def test_somebody_can_be_replaced_by_themselves(band: Group) -> None:
@@ -69,11 +70,11 @@ def test_edits_that_make_no_sense(band: Group, add: list[PublicKeys], remove: li
 
 
 def test_too_many_members(band: Group) -> None:
-    many = tuple(Member(f"{i:064x}", "A" * 43 + "=", "A" * 43 + "=") for i in range(groups.MAX_MEMBERS))
+    many = tuple(FullKeys("A" * 43 + "=", "A" * 43 + "=", f"{i:064x}") for i in range(groups.MAX_MEMBERS))
     full = msgspec.structs.replace(band, members=many)
     with pytest.raises(UsageError, match="4096 members at most"):
         groups.edit_group(full, [DAN], [])
-    one_more = (*many, Member("f" * 64, "A" * 43 + "=", "A" * 43 + "="))
+    one_more = (*many, FullKeys("A" * 43 + "=", "A" * 43 + "=", "f" * 64))
     refused(signed(band, members=one_more), "malformed")
 
 

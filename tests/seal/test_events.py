@@ -10,6 +10,7 @@ import pytest
 
 from cameo.crypto.encoding import decode_base64, encode_base64, encode_json, sha256_hex
 from cameo.crypto.envelope import Envelope, sign_envelope
+from cameo.crypto.fullkeys import FullKeys
 from cameo.crypto.keys import Keys
 from cameo.errors import NotPermitted, NotVerified, UsageError
 from cameo.seal.consent import (
@@ -22,7 +23,7 @@ from cameo.seal.consent import (
     verify_consent,
     write_consent,
 )
-from cameo.seal.events import EVENT_TYPE, MAX_EVENTS, ConsentEvent, FullKeys, HandOver, is_withdrawn
+from cameo.seal.events import EVENT_TYPE, MAX_EVENTS, ConsentEvent, HandOver, is_withdrawn
 
 from .conftest import agreement
 
@@ -142,7 +143,7 @@ def test_the_new_owner_answers_for_the_whole_life() -> None:
     assert kinds(consent) == ["given", "rekeyed", "narrowed"]
     hand_over = consent.events[1].hand_over
     assert hand_over is not None
-    assert (hand_over.old.load(), hand_over.new.load()) == (ADA.public, BEA.public)
+    assert (hand_over.old.load("x"), hand_over.new.load("x")) == (ADA.public, BEA.public)
     assert [party.key for party in consent.record.parties] == [BEA.public.fingerprint]
     assert [item.sha256 for item in consent.record.items] == ["ef" * 32]
     for former in (ADA, EVE):
