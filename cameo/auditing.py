@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cameo.errors import CameoError, UsageError
-from cameo.files import atomic_write
+from cameo.files import atomic_create
 from cameo.grants.ledger_reader import LedgerReader
 from cameo.grants.receipt import verify_receipts
 
@@ -72,13 +72,16 @@ def export_receipts(path: StrPath, host: PublicKeys, bundle_id: str | None = Non
         How many.
 
     Raises:
+        UsageError: there are none.
         NotVerified: they do not hold themselves.
-        OutputError: the file cannot be written.
+        OutputError: the file exists, or cannot be written.
     """
     with closing(LedgerReader()) as ledger:
         lines = ledger.lines(host.fingerprint, bundle_id)
+    if not lines:
+        raise UsageError("nothing of this host is on record here", "check --host and --cameo")
     verify_receipts(lines, host)
-    atomic_write(path, b"".join(lines))
+    atomic_create(path, b"".join(lines))
     return len(lines)
 
 

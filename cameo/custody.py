@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 StrPath = str | os.PathLike[str]
 DELETION_TYPE = "application/vnd.cameo.deletion.v1+json"
-_LIMIT = 4 * 1024 * 1024
+DELETION_LIMIT = 4 * 1024 * 1024
 
 _Hex = Annotated[str, msgspec.Meta(pattern=SHA256_HEX)]
 _Id = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32}\Z")]
@@ -148,7 +148,7 @@ def _destroyed_before(receipt: Path, bundle_id: str, keys: KeyProvider) -> tuple
         return ()
     try:
         with receipt.open("rb") as file:
-            earlier = read_deletion(file.read(_LIMIT + 1), keys.public)
+            earlier = read_deletion(file.read(DELETION_LIMIT + 1), keys.public)
     except NotVerified:
         earlier = None
     if earlier is None or earlier.bundle_id != bundle_id:
@@ -163,8 +163,8 @@ def read_deletion(raw: bytes, owner: PublicKeys) -> Deletion:
         NotVerified: malformed, or not signed by them.
     """
     what = "the deletion receipt"
-    payload = verify_envelope(read_envelope(raw, what, _LIMIT), DELETION_TYPE, [owner], what)
-    deletion = decode_json(payload, Deletion, what, _LIMIT)
+    payload = verify_envelope(read_envelope(raw, what, DELETION_LIMIT), DELETION_TYPE, [owner], what)
+    deletion = decode_json(payload, Deletion, what, DELETION_LIMIT)
     if deletion.owner != owner.fingerprint:
         raise NotVerified(f"{what} names another owner than its signer", "do not rely on it", "bad_signature")
     return deletion

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -237,7 +236,7 @@ def test_a_double_that_was_never_enrolled_here(
 def test_the_file_keeps_its_permissions(lending: Lendable) -> None:
     lending.double.chmod(0o600)
     withdraw(lending.double, keys=lending.people.ada)
-    assert os.stat(lending.double).st_mode & 0o777 == 0o600
+    assert lending.double.stat().st_mode & 0o777 == 0o600
 
 
 def _killed(*_args: object, **_kwargs: object) -> None:

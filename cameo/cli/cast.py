@@ -75,17 +75,19 @@ def _read(words: Sequence[str]) -> argparse.Namespace:
 def _require_right(options: argparse.Namespace, by_grant: bool) -> None:
     if (options.key is not None) == by_grant:
         raise UsageError("a double is cast with --key or with --grant", "give one of the two; see: cameo cast --help")
-    lent = {"--as": options.holder, "--host": options.host}
+    needed = {"--as": options.holder, "--host": options.host}
+    lent = {**needed, "--owner": options.owner, "--status": options.status}
     if by_grant:
-        missing = [name for name, path in lent.items() if path is None]
+        missing = [name for name, path in needed.items() if path is None]
         if missing:
             raise UsageError(f"a grant is used with {' and '.join(missing)}", "give the .key file")
         if not options.purpose:
             raise UsageError("a grant is used for a purpose", "say which: --purpose ID; see: cameo inspect GRANT")
         return
-    stray = [name for name, path in {**lent, "--status": options.status}.items() if path is not None]
+    stray = [name for name, path in lent.items() if path is not None]
     if stray:
-        raise UsageError(f"{', '.join(stray)} goes with --grant only", "leave it out, or give the grant")
+        verb = "go" if len(stray) > 1 else "goes"
+        raise UsageError(f"{', '.join(stray)} {verb} with --grant only", "leave it out, or give the grant")
 
 
 def _borrowed(options: argparse.Namespace) -> Borrowed:

@@ -38,7 +38,7 @@ def erase(words: Sequence[str]) -> None:
 
     done = run(file, keys=keys, receipt=receipt)
     value = {"receipt": str(receipt), "deletion": done}
-    rows = [("destroyed", f"{item.kind}  {item.name}") for item in done.files]
+    rows = [("destroyed", f"{item.kind:<6}  {item.name}") for item in done.files]
     rows += [("revoked", f"grant {grant}") for grant in done.revoked]
     rows += [("forgotten", f"{done.unfinished} unfinished enrolments")] if done.unfinished else []
     rows += [("receipt", f"{receipt}  signed; keep it")]

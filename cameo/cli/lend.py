@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,6 +115,8 @@ def revoke(words: Sequence[str]) -> None:
     )
     parser.add_json()
     options = parser.parse_args(words)
+    if options.id is not None and not re.fullmatch(r"[0-9a-f]{32}", options.id):
+        raise UsageError(f"{options.id!r} is no grant's id", "an id is 32 hex digits; see: cameo inspect GRANT")
     if options.out:
         require_free(options.out)
     from cameo.recalling import revoke as take_back

@@ -143,7 +143,7 @@ def require_prompt(
     if words is None:
         raise PromptRefused(
             "the owner signed a word list that this version of cameo does not have",
-            "update cameo, or ask the owner to renew the consent with this version",
+            "update cameo: newer versions have the older lists, too",
             Decision(False, "prompt/other-list"),
         )
     decision = judge_prompt(prompt, prohibited, extra, purpose, classifier, words)

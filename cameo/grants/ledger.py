@@ -126,9 +126,9 @@ class Ledger(Standing):
             exhausted = _count(connection, limits)
             if exhausted is None:
                 return self._append(connection, entry, now)
-        message = (
-            f"all {exhausted.max_uses} uses of this {'grant' if exhausted is limits[0] else 'delegation'} are spent"
-        )
+        what = "grant" if exhausted is limits[0] else "delegation"
+        spent = f"all {exhausted.max_uses} uses" if exhausted.max_uses != 1 else "the one use"
+        message = f"{spent} of this {what} {'are' if exhausted.max_uses != 1 else 'is'} spent"
         raise NotPermitted(message, "ask whoever granted it for more", "uses_exhausted")
 
     def record(self, entry: Entry) -> Receipt:

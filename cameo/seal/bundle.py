@@ -207,8 +207,6 @@ class Bundle:
             claimed = [event.hand_over.new for event in self.event_claims() if event.hand_over]
             named = next(keys for keys in reversed(claimed) if keys.fingerprint == self.claims.owner)
             present = named.load("a key in a hand-over")
-                "a key in a hand-over"
-            )
             events = self._verified(present).consent.events
         except (NotVerified, StopIteration):
             return None

@@ -1,5 +1,6 @@
-"""Tokens of another algorithm, type, key or spelling. The whole list of defects is in `tests/vectors`; these are the
-attacks, led through the front door of a host.
+"""Tokens of another algorithm, type, key or spelling, led through the front door of a host.
+
+The whole list of defects, one a file, is in `tests/vectors`.
 """
 
 from __future__ import annotations

@@ -176,7 +176,9 @@ def test_parser_disagreement_on_what_the_directory_names(lab: Lab) -> None:
     hidden = _local(CONSENT.encode(), b"{}")
     body, directory = hidden, b""
     for raw, data in entries:
-        directory += _central(raw, b"{}" if raw == CONSENT.encode() else data, 0 if raw == CONSENT.encode() else len(body))
+        directory += _central(
+            raw, b"{}" if raw == CONSENT.encode() else data, 0 if raw == CONSENT.encode() else len(body)
+        )
         body += _local(raw, data)
     blob = body + directory + _end(directory, len(entries), len(body))
     assert _both(lab, blob)[CONSENT] == b"{}"

@@ -1,4 +1,4 @@
-"""Fifty at once for the last use, and a host that is killed; through the front door. The ledger alone: `tests/grants`."""
+"""Fifty at once for the last use, and a host that is killed: through the front door. For the ledger: `tests/grants`."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_killed_while_revocations_come_in(lab: Lab) -> None:
 
 
 def test_owner_killed_in_the_middle_of_a_withdrawal(lab: Lab) -> None:
-    """The grants end before the file is written anew; a kill in between leaves them ended, and the same call goes on."""
+    """The grants end before the file is written anew; a kill in between leaves them so, and the call goes on."""
     grants = [lab.grant() for _ in range(3)]
     code = (
         "import os, signal, sys, cameo, cameo.recalling; from tests.attacks.worker import die, keys\n"

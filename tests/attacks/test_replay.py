@@ -105,7 +105,7 @@ def test_proof_for_another_grant(lab: Lab) -> None:
     lab.refused("wrong_grant", NotPermitted, lab.by(to_self, None, proof=proven(lab, wide).proof))
 
 
-CHANGED = {
+CHANGED: dict[str, Any] = {
     "action": "train",
     "purpose": "comedy",
     "prompt": "a cake with candles ",

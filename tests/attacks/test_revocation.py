@@ -160,7 +160,9 @@ def test_status_of_another_owner(lab: Lab) -> None:
     revoke(grant)
     site = publish(lab, Published(sign_status(EVE, 131_072, (), 9, lab.clock()), {}, ()))
     lab.refused("wrong_list", NotVerified, lab.by(grant, status=site))
-    forged = resigned(published(ADA).status_token, EVE, header={"alg": "Ed25519", "typ": "statuslist+jwt", "kid": "0" * 64})
+    forged = resigned(
+        published(ADA).status_token, EVE, header={"alg": "Ed25519", "typ": "statuslist+jwt", "kid": "0" * 64}
+    )
     publish(lab, Published(forged, {}, ()))
     lab.refused("wrong_list", NotVerified, lab.by(grant, status=site))
 
@@ -323,7 +325,9 @@ def west() -> Iterator[None]:
 
 def _ended(lab: Lab) -> Agreement:
     yesterday = datetime.datetime.now(datetime.UTC).date() - datetime.timedelta(days=1)
-    return agreement(f'[[purposes]]\nid = "birthday"\nvalid_until = {yesterday}', yesterday - datetime.timedelta(days=9))
+    return agreement(
+        f'[[purposes]]\nid = "birthday"\nvalid_until = {yesterday}', yesterday - datetime.timedelta(days=9)
+    )
 
 
 def test_consent_that_has_ended(lab: Lab) -> None:

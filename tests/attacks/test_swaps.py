@@ -56,7 +56,7 @@ def test_bundle_swapped_between_opening_and_verifying(lab: Lab) -> None:
 
 
 def test_bundle_swapped_during_unlock(lab: Lab) -> None:
-    """Overwritten in place while it is open: what is read afterwards is from memory, and the receipt is of the old one."""
+    """Overwritten in place while it is open: what is read later is from memory, and the receipt is of the old one."""
     grant, old = lab.grant(), Bundle.open(lab.double).claims.bundle_id
     with unlock(lab.double, USE, borrowed=lab.by(grant)) as opened:
         lab.double.write_bytes(bytes(lab.double.stat().st_size))
@@ -229,6 +229,7 @@ def test_spliced_event_of_another_double(lab: Lab, sibling: dict[str, bytes]) ->
     """The event "given" of one consent under the record of another."""
     mine, theirs = json.loads(entries_of(lab.double)[CONSENT]), json.loads(sibling[CONSENT])
     mixed = json.dumps({"record": mine["record"], "events": theirs["events"]}, separators=(",", ":")).encode()
+
     def change(manifest: dict) -> None:
         manifest.update(consent_sha256=sha256_hex(mixed), consent_size=len(mixed))
 

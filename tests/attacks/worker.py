@@ -1,4 +1,4 @@
-"""A host in a process of its own, for the tests that kill it: opens a double again and again, or takes revocations in."""
+"""A host in a process of its own, for the tests that kill it: opens a double again and again, or takes revocations."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def die_at(step: str) -> None:
 
         Ledger.reserve = reserve_and_die  # type: ignore[assignment, method-assign]
     elif step == "before-release":
-        Opened.release = die  # type: ignore[assignment, method-assign]
+        Opened.release = die  # type: ignore[method-assign]
 
 
 def take_until_killed(owner: Keys, host: Keys, statements: list[str]) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
 
 from cameo.cli import main
 from cameo.crypto.keys import Keys
+from tests.lendable import Lendable, People
 from tests.seal.conftest import ENCODER, agreement, some_parts
 
 PASSPHRASE = "a passphrase for tests"  # noqa: S105
@@ -72,3 +74,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     (path / "eve.pub").write_bytes(Keys.generate().public.to_bytes())
     seal_bundle(path / "ada.cameo", keys, agreement(), some_parts(), [ENCODER], {"note": "made\x1b[31m by a test"})
     return Folder(path, keys, path / "ada.cameo", path / "ada.pub", path / "eve.pub")
+
+
+@pytest.fixture(scope="session")
+def key_files(people: People, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the `.key` and `.pub` files of everybody: ada, bob, tool, studio, eve."""
+    path = tmp_path_factory.mktemp("keys")
+    for who in fields(people):
+        getattr(people, who.name).save(path / f"{who.name}.key", PASSPHRASE)
+    return path
+
+
+@pytest.fixture
+def desk(lending: Lendable, key_files: Path, monkeypatch: pytest.MonkeyPatch) -> Lendable:
+    """The folder with a small double and all keys, as the current one: words are file names then."""
+    for file in key_files.iterdir():
+        shutil.copy(file, lending.folder)
+    monkeypatch.chdir(lending.folder)
+    return lending

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from cameo import errors
 from cameo.cli import main
 from cameo.crypto.keys import Keys
 from cameo.errors import CameoError
+from cameo.grants.guard import PromptRefused
 from tests.docs.markdown import ROOT, blocks, codes, rows, section
 from tests.docs.test_pages import json_members
 from tests.lendable import Lendable, a_use
@@ -34,34 +36,45 @@ def _families() -> dict[str, type[CameoError]]:
     }
 
 
+def _texts(tree: ast.AST, name: str) -> Iterator[ast.expr]:
+    """Find what a variable or parameter of this name is given in a module."""
+    nodes = list(ast.walk(tree))
+    functions = {node.name: node.args for node in nodes if isinstance(node, ast.FunctionDef)}
+    yield from (node.value for node in nodes if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name)
+    yield from (node.value for node in nodes if isinstance(node, ast.keyword) and node.arg == name)
+    for node in nodes:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in functions:
+            names = [argument.arg for argument in functions[node.func.id].args]
+            yield from (value for argument, value in zip(names, node.args, strict=False) if argument == name)
+    for arguments in functions.values():
+        defaulted = arguments.args[len(arguments.args) - len(arguments.defaults) :]
+        yield from (to for argument, to in zip(defaulted, arguments.defaults, strict=True) if argument.arg == name)
+
+
 def _codes_in(path: Path) -> set[tuple[str, int]]:
-    """Find every code a module raises, and with which exit status: third arguments, `code` of classes, and defaults."""
+    """Find every code that a module raises, and with which exit status."""
     tree, families = ast.parse(path.read_text("utf-8")), _families()
-    words = {
-        node.targets[0].id: node.value.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and isinstance(node.value, ast.Constant)
-    }
     found = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in families:
-            kind = families[node.func.id]
-            given = node.args[2:3] + [word.value for word in node.keywords if word.arg == "code"]
-            for code in given if node.func.id != "CaptureRejected" else []:
-                if isinstance(code, ast.Name):
-                    # A parameter: what is handed over is a literal at the callers, found below.
-                    code = ast.Constant(words.get(code.id))
-                if isinstance(code, ast.Constant) and code.value:
-                    found.add((str(code.value), kind.exit_code))
-            if not given:
-                found.add((kind.code, kind.exit_code))
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in families):
+            continue
+        kind = families[node.func.id]
+        given = node.args[2:3] + [word.value for word in node.keywords if word.arg == "code"]
+        if kind is cameo.CaptureRejected or not given:
+            found.add((kind.code, kind.exit_code))
+            continue
+        (code,) = given
+        for text in _texts(tree, code.id) if isinstance(code, ast.Name) else [code]:
+            if isinstance(text, ast.Constant) and text.value:
+                found.add((str(text.value), kind.exit_code))
     return found
 
 
 def _told() -> dict[str, int]:
-    page, told = REFERENCE / "error-codes.md", {}
+    page, told = REFERENCE / "error-codes.md", dict[str, int]()
     for status in (3, 4):
-        (heading,) = [line for line in page.read_text("utf-8").splitlines() if line.startswith(f"## Exit status {status}")]
+        lines = page.read_text("utf-8").splitlines()
+        (heading,) = [line for line in lines if line.startswith(f"## Exit status {status}")]
         told |= {codes(row[0])[0]: status for row in rows(section(page, heading))}
     return told | {codes(row[0])[0]: int(row[1]) for row in rows(section(page, "## Other exit statuses"))}
 
@@ -69,7 +82,7 @@ def _told() -> dict[str, int]:
 def test_error_codes_are_those_that_are_raised() -> None:
     raised = {pair for path in (ROOT / "cameo").rglob("*.py") for pair in _codes_in(path)}
     raised |= {(kind.code, kind.exit_code) for kind in _families().values()}
-    raised.add((cameo.grants.guard.PromptRefused.code, cameo.NotPermitted.exit_code))  # type: ignore[attr-defined]
+    raised.add((PromptRefused.code, PromptRefused.exit_code))
     told = set(_told().items())
     assert raised - told == set(), "not in error-codes.md"
     assert told - raised == set(), "nothing raises it"
@@ -247,9 +260,7 @@ def _check_inspect(capsys: pytest.CaptureFixture[str], words: list[str], kind: s
     assert set(value) == told - {"cameo audit"}
 
 
-def test_json_of_serve(
-    files: Lendable, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_json_of_serve(files: Lendable, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cameo.grants.publish.ThreadingHTTPServer.serve_forever", lambda *_a, **_k: None)
     assert main(["status", "serve", "--key", "ada.key", "--port", "0", "--json"]) == 0
     value = json.loads(capsys.readouterr().out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import re
 import subprocess
@@ -18,9 +19,14 @@ from tests.strategies import mangled
 SECONDS = 5
 
 
+@functools.cache
+def corpus_of(target: str) -> list[bytes]:
+    return list(seeds(target))
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_seeds(target: str) -> None:
-    corpus = list(seeds(target))
+    corpus = corpus_of(target)
     assert len(corpus) > 50
     for seed in (b"", b"\0", b"\x80", b"\xff", *corpus):
         TARGETS[target](seed)
@@ -30,7 +36,7 @@ def test_seeds(target: str) -> None:
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_mutations(target: str, data: st.DataObject) -> None:
-    corpus = [seed for seed in seeds(target) if len(seed) < 8192]
+    corpus = [seed for seed in corpus_of(target) if len(seed) < 8192]
     head = data.draw(st.sampled_from([b"\0", b"\x80", b"\xff"]) | st.just(None))
     mutant = data.draw(mangled(st.sampled_from(corpus)))
     TARGETS[target](mutant if head is None else head + mutant[1:])

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.prompt_guard import USES
 from cameo.grants.folding import UNSPACED, fold
-from cameo.grants.words.shipped import LIST_ID, shipped_list
+from cameo.grants.words.shipped import LIST_ID, LISTS, list_digest, shipped_list, signed_list
 
 TEXT = (files("cameo.grants.words") / f"{LIST_ID}.toml").read_text("utf-8")
 FILE = tomllib.loads(TEXT)
@@ -103,3 +103,19 @@ def test_the_list_is_tidy() -> None:
     for rule in FILE["rules"]:
         assert len(rule["words"]) == len(set(rule["words"])), rule["id"]
     assert shipped_list().phrases.unreadable == []
+
+
+# Released lists, by their digests: owners have signed these.
+RELEASED = {"cameo-words-1": "35c866d9b5561a964a4bfb7882242aab1748b517eded0e6417bac9f2fa99d649"}
+
+
+def test_a_released_list_is_never_edited() -> None:
+    assert {name: list_digest(name) for name in LISTS} == RELEASED, "add a list beside it instead"
+
+
+def test_a_signed_list_is_found_by_its_digest() -> None:
+    for name in LISTS:
+        found = signed_list(list_digest(name))
+        assert found is not None
+        assert found.sha256 == list_digest(name)
+    assert signed_list("00" * 32) is None

@@ -247,6 +247,7 @@ def receipts() -> Iterator[Vector]:
             "the first follows from another",
             _lines([{**first, "previous_sha256": "00" * 32}]),
         ),
+        ("at-far", "bad_receipt", "in a year of five digits", _lines([{**first, "at": 2**39}])),
         ("seq-zero", "bad_receipt", "number 0", _lines([{**first, "seq": 0}])),
         ("seq-float", "bad_receipt", "number 1.5", _lines([{**first, "seq": 1.5}])),
         ("double-seq", "bad_receipt", "of no double, and numbered", _lines([{**first, "bundle_id": ""}])),
