@@ -73,7 +73,7 @@ def photographed_faces(encoder: FaceEncoder, folder: Path) -> tuple[Pairs, float
         listed = list(csv.DictReader(file))
     names = sorted({row[side] for row in listed for side in ("file_x", "file_y")})
     at = {name: k for k, name in enumerate(names)}
-    rows, found = zip(*(encoder.embed(_read_photograph(folder / name)[None]) for name in names), strict=True)
+    rows, found = zip(*(encoder.embed(read_photograph(folder / name)[None]) for name in names), strict=True)
     vectors = np.concatenate(rows)
     left = np.asarray([at[row["file_x"]] for row in listed])
     right = np.asarray([at[row["file_y"]] for row in listed])
@@ -83,7 +83,8 @@ def photographed_faces(encoder: FaceEncoder, folder: Path) -> tuple[Pairs, float
     return Pairs(score, same, number, number), float(np.concatenate(found).mean())
 
 
-def _read_photograph(path: Path) -> UInt8:
+def read_photograph(path: Path) -> UInt8:
+    """Read a picture, `[H, W, 3]` RGB, its long side at most 640 px."""
     picture = cv2.imread(str(path))
     if picture is None:
         raise SystemExit(f"cannot read {path}")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cameo.capture.clip import read_voice
-from cameo.capture.limits import NOISE
+from cameo.capture.sound_limits import NOISE
 from cameo.capture.speech import find_speech
 from cameo.capture.speech_checks import speech_over_noise_db
 

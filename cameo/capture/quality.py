@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cameo.capture.limits import RULES
 from cameo.capture.picture_checks import judge_picture, measure_faces, score_frames
-from cameo.capture.speech_checks import SILENT_DB, judge_sound
+from cameo.capture.speech_checks import SILENT_DB, judge_sound, judge_voices
 from cameo.errors import CaptureRejected
 from cameo.records import QualityReport
 
 if TYPE_CHECKING:
-    from cameo.records import Check, Clip, FaceTrack, Speech
+    from cameo.records import Check, Clip, FaceTrack, Float32, Speech
 
 
 def assess(clip: Clip, track: FaceTrack, speech: Speech) -> QualityReport:
     """Run every check on a recording, its face track and its speech.
 
-    Checks that need a face or speech are left out when there is none.
+    Checks that need a face or speech are left out when there is none, and so is what a recording cannot tell.
     """
     faces = measure_faces(clip, track)
     scores, reasons = score_frames(track, faces)
     usable = np.array([not reason for reason in reasons], bool)
     checks = judge_picture(clip, track, faces, usable) + judge_sound(clip, speech)
     return QualityReport(tuple(checks), scores, reasons)
+
+
+def add_voices(report: QualityReport, windows: Float32) -> QualityReport:
+    """Add the check for a second voice, which needs a voice encoder.
+
+    Args:
+        report: of `assess`.
+        windows: `[K, D]` unit rows, windows of the speech in order.
+    """
+    return replace(report, checks=(*report.checks, *judge_voices(windows)))
 
 
 def require_good(report: QualityReport) -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cameo.capture.limits import BANDWIDTH, CLIPPING, NOISE, SOUND, SPEECH
+from cameo.capture.room import halves_alike, reverberation_s
+from cameo.capture.sound_limits import BANDWIDTH, CLIPPING, NOISE, ONE_VOICE, REVERBERATION, SOUND, SPEECH
 
 if TYPE_CHECKING:
     from cameo.records import Bool, Check, Clip, Float32, Float64, Speech
@@ -30,7 +31,14 @@ def judge_sound(clip: Clip, speech: Speech) -> list[Check]:
         NOISE.judge(speech_over_noise_db(speech.samples)),
         CLIPPING.judge(100 * clipped_share(clip.sound)),
         BANDWIDTH.judge(bandwidth_hz(speech.samples, speech.rate_hz)),
+        *([REVERBERATION.judge(fading)] if (fading := reverberation_s(clip.sound)) is not None else []),
     ]
+
+
+def judge_voices(windows: Float32) -> list[Check]:
+    """Judge whether one voice speaks, from `[K, D]` unit rows of a voice encoder; nothing where there are too few."""
+    alike = halves_alike(windows)
+    return [] if alike is None else [ONE_VOICE.judge(alike)]
 
 
 def peak_level_db(sound: Float32) -> float:

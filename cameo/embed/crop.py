@@ -43,3 +43,13 @@ def aligned_crop(frame: UInt8, points: Float32) -> UInt8:
     if scale < 0.7:
         frame = cv2.GaussianBlur(frame, (0, 0), 0.4 / scale)
     return cv2.warpAffine(frame, matrix, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def plain_crop(frame: UInt8, points: Float32, size: int = SIZE) -> UInt8:
+    """Cut a face `[size, size, ...]` exactly as InsightFace does for its recognisers: not blurred, black outside.
+
+    Source: insightface.utils.face_align.norm_crop; sizes that 112 does not divide have 8 / 128 more on either side.
+    """
+    scale, shift = (size / 112, 0.0) if size % 112 == 0 else (size / 128, 8 * size / 128)
+    target = TEMPLATE * np.float32(scale) + np.array([shift, 0], np.float32)
+    return cv2.warpAffine(frame, similarity(points, target), (size, size), borderValue=0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from cameo.errors import UsageError
@@ -32,24 +31,34 @@ class FaceEncoder(Protocol):
 
 
 def load_face_encoder(spec: str = "embedded") -> FaceEncoder:
-    """Load the face encoder named by `spec`.
+    """Load the face encoder named by `spec`; nothing is downloaded.
 
     Args:
-        spec: `embedded` (in the package, no download), or `insightface:PATH`, PATH being the folder of a pack that
-            holds one detector and one recogniser as `*.onnx`.
+        spec: `embedded` (in the package); `insightface:NAME` for a known pack on this machine, or
+            `insightface:FOLDER` for any that holds one detector and one recogniser as `*.onnx`; `onnx:FILE` for one
+            recogniser in the manner of ArcFace. `@cuda` behind the last three runs them there.
 
     Raises:
         UsageError: `spec` names no encoder.
-        MissingWeights: the weights are not there, are not such a pack, or differ from their digest.
+        MissingWeights: the weights are not there, are of another kind, or differ from their digest.
+        MissingExtra: CUDA is asked for and not to be had.
     """
-    kind, separator, place = spec.partition(":")
-    # Either implementation loads libraries the other does without.
+    kind, _, place = spec.partition(":")
+    # Each implementation loads libraries the others do without.
     if spec == "embedded":
         from cameo.embed.face_embedded import EmbeddedFaceEncoder
 
         return EmbeddedFaceEncoder.load()
-    if kind == "insightface" and separator and place:
+    if kind == "insightface" and place:
+        from cameo import config
         from cameo.embed.face_insightface import InsightFaceEncoder
 
-        return InsightFaceEncoder.load(Path(place))
-    raise UsageError(f"unknown face model {spec!r}", "use embedded, or insightface:FOLDER for an InsightFace pack")
+        return InsightFaceEncoder.named(place, config.home())
+    if kind == "onnx" and place:
+        from cameo.embed.face_onnx import OnnxFaceEncoder
+
+        return OnnxFaceEncoder.named(place)
+    raise UsageError(
+        f"unknown face model {spec!r}",
+        "use embedded, insightface:NAME_OR_FOLDER, or onnx:FILE (see: cameo models list)",
+    )

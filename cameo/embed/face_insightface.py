@@ -1,35 +1,30 @@
-"""A face encoder from a local folder of an InsightFace pack: one detector, one recogniser."""
+"""A face encoder from a local InsightFace pack: one detector, one recogniser, and landmarks and pose if it has them."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
-import os
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
-import onnxruntime
 
-from cameo.embed.crop import aligned_crop
+from cameo.downloads import sha256_of
+from cameo.embed.brought import calibrated, split_device
+from cameo.embed.crop import plain_crop
+from cameo.embed.face_detector import EVERY, FaceDetector
+from cameo.embed.face_models import Recogniser, open_model
+from cameo.embed.face_pose import TASKS, PackLandmarks
 from cameo.errors import MissingWeights
 from cameo.records import MATCHED, EncoderInfo
+from cameo.weights import PACKS, RESEARCH_ONLY, find_pack
 
 if TYPE_CHECKING:
     from cameo.records import Bool, Float32, UInt8
 
 _HINT = "give the folder of an unpacked InsightFace pack, with one detector and one recogniser as *.onnx"
-LICENCE = "InsightFace weights: non-commercial research"
-
-# SCRFD misses faces that fill the frame; half a frame more on each side finds them.
-# Source: shared/sketches/README.md, 18 of 18 frames of a selfie-like clip instead of 1.
-_MARGIN = 0.5
-_DETECTOR_SIZE = (640, 640)  # used where the file does not fix its own
-_BATCH = 16
+LICENCE = RESEARCH_ONLY
+DETECTION, RECOGNITION = "detection", "recognition"
 
 # Cosine at one false match in a thousand on the 6,000 pairs of LFW, measured for EdgeFace-XS behind SCRFD-2.5G.
 # Other recognisers differ: `threshold_source` says so. Source: shared/models/README.md.
@@ -38,111 +33,117 @@ _THRESHOLD_SOURCE = "LFW 6,000 pairs, FAR 1e-3, EdgeFace-XS behind SCRFD-2.5G; o
 
 
 @dataclass(frozen=True, slots=True)
+class _Part:
+    """A file of the pack as it was hashed and opened."""
+
+    path: Path
+    sha256: str
+    model: Any
+
+
+@dataclass(frozen=True, slots=True)
 class InsightFaceEncoder:
-    """Detect with the pack's detector, align, and encode with its recogniser; implements `FaceEncoder`."""
+    """Detect with the pack's detector, align, and encode with its recogniser; implements `FaceEncoder`.
+
+    `files` maps the name of each file that is used for vectors to its SHA-256; `info.digest` is over those lines.
+    """
 
     info: EncoderInfo
     files: dict[str, str]
-    _detector: Any
-    _recogniser: Any
+    detector: FaceDetector
+    landmarks: PackLandmarks
+    _recogniser: Recogniser
 
     @classmethod
-    def load(cls, folder: Path) -> InsightFaceEncoder:
-        """Load the pack in `folder`; nothing is ever downloaded.
+    def named(cls, place: str, home: Path) -> InsightFaceEncoder:
+        """Load a known pack by its name, or any by its folder; `@cuda` behind either runs it there.
 
-        `files` maps each file's name to its SHA-256; `info.digest` is the SHA-256 of those lines.
+        Args:
+            place: `buffalo_l`, `folder/of/a/pack`, `buffalo_l@cuda`. A known name is never taken for a folder.
+            home: `config.home()`.
+
+        Raises:
+            MissingWeights: see `load`; or a file of a known pack differs from its digest.
+            MissingExtra: CUDA is asked for and not to be had.
+        """
+        place, device = split_device(place)
+        return cls.load(find_pack(place, home) if place in PACKS else Path(place), device)
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "cpu") -> InsightFaceEncoder:
+        """Load the pack in `folder`; nothing is ever downloaded.
 
         Raises:
             MissingWeights: the folder is missing or does not hold one detector and one recogniser.
+            MissingExtra: `device` is not to be had.
         """
-        paths = sorted(folder.glob("*.onnx")) if folder.is_dir() else []
-        if not paths:
-            raise MissingWeights(f"no InsightFace pack at {folder}", _HINT)
-        found: dict[str, tuple[Path, Any]] = {}
-        for path in paths:
-            model = _open(path)
-            task = getattr(model, "taskname", None)
-            if task in ("detection", "recognition"):
-                if task in found:
-                    raise MissingWeights(f"two models for {task}: {found[task][0].name} and {path.name}", _HINT)
-                found[task] = (path, model)
-        for task in ("detection", "recognition"):
-            if task not in found:
-                raise MissingWeights(f"no model for {task} in {folder}", _HINT)
-        detector, recogniser = found["detection"][1], found["recognition"][1]
-        if not getattr(detector, "use_kps", False):
-            raise MissingWeights(f"the detector {found['detection'][0].name} gives no landmarks", _HINT)
-        detector.prepare(-1, input_size=_DETECTOR_SIZE)
-        files = {path.name: _sha256(path) for path, _ in found.values()}
-        name = found["recognition"][0].stem
+        found = _open_all(folder, device)
+        detector, recogniser = found[DETECTION], found[RECOGNITION]
+        encode = Recogniser.over(recogniser.model, recogniser.path, _HINT)
+        files = {part.path.name: part.sha256 for part in (detector, recogniser)}
         info = EncoderInfo(
-            id=f"insightface:{found['detection'][0].stem}+{name}",
+            id=f"insightface:{detector.path.stem}+{recogniser.path.stem}",
             modality="face",
             digest=hashlib.sha256("".join(f"{n} {d}\n" for n, d in sorted(files.items())).encode()).hexdigest(),
-            dimension=_dimension(recogniser),
+            dimension=encode.dimension,
             assurance=MATCHED,
             licence=LICENCE,
             threshold=_THRESHOLD,
             threshold_source=_THRESHOLD_SOURCE,
         )
-        return cls(info, files, detector, recogniser)
+        return cls(
+            info=calibrated(info, folder),
+            files=files,
+            detector=FaceDetector.over(detector.model, detector.path, _HINT),
+            landmarks=PackLandmarks({task: found[task].model for task in TASKS if task in found}),
+            _recogniser=encode,
+        )
 
     def embed(self, frames: UInt8, points: Float32 | None = None) -> tuple[Float32, Bool]:
         """Encode the main face of every frame; see `FaceEncoder.embed`.
 
-        Given points align the face; the pack's own detector is used where there are none.
+        Given points align the face; where there are none the pack's own detector looks at every frame.
         """
+        if points is None:
+            points = self.follow(frames, every=1)
+        found = np.asarray(np.isfinite(points[:, :5]).all((1, 2)))
         vectors = np.zeros((len(frames), self.info.dimension), np.float32)
-        found = np.zeros(len(frames), bool)
-        crops = []
-        for i, frame in enumerate(frames):
-            five = self._five_points(frame) if points is None else points[i, :5]
-            if five is None or not np.isfinite(five).all():
-                continue
-            found[i] = True
-            crops.append(cv2.cvtColor(aligned_crop(frame, five), cv2.COLOR_RGB2BGR))
-        rows = [self._recogniser.get_feat(crops[k : k + _BATCH]) for k in range(0, len(crops), _BATCH)]
-        if rows:
-            raw = np.concatenate(rows).astype(np.float32)
-            vectors[found] = raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-9)
+        crops = [plain_crop(frames[i], points[i, :5], self._recogniser.size) for i in np.flatnonzero(found)]
+        vectors[found] = self._recogniser.encode(crops)
         return vectors, found
 
-    def _five_points(self, frame: UInt8) -> Float32 | None:
-        """Find eyes, nose and mouth corners of the largest face, `[5, 2]` pixels, or None."""
-        h, w = int(frame.shape[0] * _MARGIN), int(frame.shape[1] * _MARGIN)
-        padded = cv2.copyMakeBorder(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), h, h, w, w, cv2.BORDER_CONSTANT)
-        boxes, points = self._detector.detect(padded)
-        if not len(boxes):
-            return None
-        area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-        return (points[int(np.argmax(area))] - [w, h]).astype(np.float32)
+    def follow(self, frames: UInt8, every: int = EVERY) -> Float32:
+        """Find the landmarks in frames of one clip, `[N, 10, 2]`, for `embed`; see `FaceDetector.follow`."""
+        return self.detector.follow(frames, every)
+
+    def pose(self, frames: UInt8) -> Float32:
+        """Read yaw, pitch and roll of the main face, `[N, 3]` degrees; NaN where there is no face or no pose model."""
+        angles = np.full((len(frames), 3), np.nan, np.float32)
+        if self.landmarks.has_pose:
+            for i, frame in enumerate(frames):
+                if face := self.detector.find(frame):
+                    angles[i] = self.landmarks.pose(frame, face)
+        return angles
 
 
-def _open(path: Path) -> Any:
-    """Load one ONNX file with InsightFace's own reader; None for a kind it does not know."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the libraries InsightFace imports, not of ours
-        from insightface.model_zoo import get_model
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = min(4, os.cpu_count() or 1)
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # errors come as exceptions
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # the reader prints
-            return get_model(str(path), providers=["CPUExecutionProvider"], sess_options=options)
-    # onnx and onnxruntime raise a dozen unrelated classes, some only derived from Exception.
-    except Exception as error:
-        raise MissingWeights(f"cannot read {path}: {str(error).splitlines()[0][:120]}", _HINT) from error
-
-
-def _dimension(recogniser: Any) -> int:
-    """Length of the recogniser's output, measured because the file may leave it open."""
-    width, height = recogniser.input_size
-    blank = np.zeros((height, width, 3), np.uint8)
-    return int(recogniser.get_feat(blank).shape[-1])
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _open_all(folder: Path, device: str) -> dict[str, _Part]:
+    """Hash and open the models of a pack by their task: the two that are required, and those that are of use."""
+    paths = sorted(folder.glob("*.onnx")) if folder.is_dir() else []
+    if not paths:
+        raise MissingWeights(f"no InsightFace pack at {folder}", _HINT)
+    found: dict[str, _Part] = {}
+    for path in paths:
+        digest = sha256_of(path)
+        model = open_model(path, device, _HINT)
+        task = getattr(model, "taskname", None)
+        if task not in (DETECTION, RECOGNITION, *TASKS):
+            continue
+        if task in found and task in TASKS:
+            continue
+        if task in found:
+            raise MissingWeights(f"two models for {task}: {found[task].path.name} and {path.name}", _HINT)
+        found[task] = _Part(path, digest, model)
+    for task in (DETECTION, RECOGNITION):
+        if task not in found:
+            raise MissingWeights(f"no model for {task} in {folder}", _HINT)
+    return found

@@ -33,14 +33,26 @@ class VoiceEncoder(Protocol):
 
 
 def load_voice_encoder(spec: str = "embedded") -> VoiceEncoder:
-    """Load the voice encoder named by `spec`; `embedded` is in the package.
+    """Load the voice encoder named by `spec`; nothing is downloaded.
+
+    Args:
+        spec: `embedded` (in the package); `ecapa:NAME` for a known pack on this machine, or `ecapa:FOLDER` for any
+            ECAPA-TDNN of SpeechBrain. `@cuda` behind the last two runs them there.
 
     Raises:
         UsageError: `spec` names no encoder.
-        MissingWeights: the weights are not there or differ from their digest.
+        MissingWeights: the weights are not there, are of another kind, or differ from their digest.
+        MissingExtra: CUDA is asked for and not to be had.
     """
+    kind, _, place = spec.partition(":")
+    # Each implementation loads libraries the others do without.
     if spec == "embedded":
         from cameo.embed.voice_embedded import EmbeddedVoiceEncoder
 
         return EmbeddedVoiceEncoder.load()
-    raise UsageError(f"unknown voice model {spec!r}", "use embedded")
+    if kind == "ecapa" and place:
+        from cameo import config
+        from cameo.embed.voice_ecapa import EcapaVoiceEncoder
+
+        return EcapaVoiceEncoder.named(place, config.home())
+    raise UsageError(f"unknown voice model {spec!r}", "use embedded, or ecapa:NAME_OR_FOLDER (see: cameo models list)")

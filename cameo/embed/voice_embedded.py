@@ -12,16 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cameo.embed.shipped import read_weights
-from cameo.embed.voice_features import RATE_HZ, Mixture, cepstra, normalised, pitch, statistics
-from cameo.errors import CaptureRejected, UsageError
+from cameo.embed.voice_features import Mixture, cepstra, normalised, pitch, statistics
+from cameo.embed.voice_windows import require_speech, windows
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
     from cameo.records import EncoderInfo, Float32, Float64
-
-WINDOW_S, HOP_S = 3.0, 1.5
-LEAST_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,35 +81,15 @@ class EmbeddedVoiceEncoder:
             CaptureRejected: there is less than a second of it, or it is silent.
             UsageError: it is not a row of finite samples.
         """
-        _check(samples)
+        require_speech(samples)
         measured = [measure(samples[start:stop], self.space.mixture) for start, stop in windows(len(samples))]
         return self.space.project(np.stack([m[0] for m in measured]), np.stack([m[1] for m in measured]))
-
-
-def windows(length: int) -> list[tuple[int, int]]:
-    """Split `length` samples into windows of 3 s every 1.5 s, the last one ending with the sound."""
-    size, hop = int(WINDOW_S * RATE_HZ), int(HOP_S * RATE_HZ)
-    if length <= size:
-        return [(0, length)]
-    starts = [*range(0, length - size, hop), length - size]
-    return [(start, start + size) for start in starts]
 
 
 def measure(samples: Float32, mixture: Mixture) -> tuple[Float32, Float32]:
     """Measure one window: statistics `[61]` and the supervector `[40 K]`."""
     spoken = cepstra(samples)
     return statistics(spoken, *pitch(samples)), mixture.supervector(normalised(spoken))
-
-
-def _check(samples: Float32) -> None:
-    if samples.ndim != 1 or not np.isfinite(samples).all():
-        raise UsageError(f"sound of shape {samples.shape}", "give [N] finite float samples, mono at 16 kHz")
-    if len(samples) < LEAST_S * RATE_HZ:
-        raise CaptureRejected(
-            f"only {len(samples) / RATE_HZ:.1f} s of speech, {LEAST_S:.0f} s is needed", "record 10 to 20 s of speech"
-        )
-    if float(np.abs(samples).max()) < 1e-5:
-        raise CaptureRejected("there is no sound in the speech", "check the microphone and record again")
 
 
 def _unit(rows: Float32 | Float64) -> Float32:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from cameo.capture.limits import RULES
-from cameo.capture.quality import assess, require_good
+from cameo.capture.quality import add_voices, assess, require_good
 from cameo.errors import CaptureRejected
 from cameo.records import Clip, FaceTrack, QualityReport, Speech
+from cameo.synthetic.voice import speak
 from tests.conftest import clip_of
 
 LENGTH_S, FPS, RATE_HZ = 6.0, 25, 16_000
@@ -20,9 +21,9 @@ COUNT = int(LENGTH_S * FPS)
 
 
 def face_texture(side: int) -> np.ndarray:
-    """Draw something with the contrast of a face, `[side, side, 3]`."""
+    """Draw something with the contrast and the colour of a face, `[side, side, 3]`."""
     random = np.random.default_rng(3)
-    coarse = random.integers(60, 200, (12, 12, 3)).astype(np.uint8)
+    coarse = (random.integers(60, 200, (12, 12, 1)) * [1.25, 0.9, 0.8]).astype(np.uint8)
     smooth = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
     return np.asarray(np.clip(smooth + random.normal(0, 8, smooth.shape), 0, 255), np.uint8)
 
@@ -38,10 +39,10 @@ def good_clip() -> Clip:
 
 
 def bursts(level: float = 0.2, noise: float = 0.0005) -> np.ndarray:
-    """`[N]` loud noise in bursts of 0.4 s with pauses of 0.1 s, over faint noise."""
+    """`[N]` loud noise in bursts of 0.3 s that fade in pauses of 0.2 s, over faint noise."""
     random = np.random.default_rng(1)
     time = np.arange(int(LENGTH_S * RATE_HZ)) / RATE_HZ
-    gate = (time % 0.5) < 0.4
+    gate = 10 ** (-3 * np.maximum(time % 0.5 - 0.3, 0) / 0.25)
     return (level * gate + noise) * random.standard_normal(len(time)).clip(-3, 3)
 
 
@@ -53,7 +54,8 @@ def good_track() -> FaceTrack:
     yaw = (20 * np.sin(np.arange(COUNT) / 20)).astype(np.float32)
     zeros, ones = np.zeros(COUNT, np.float32), np.ones(COUNT, np.float32)
     boxes = np.concatenate([x[:, 0], np.full((COUNT, 1), 40), np.full((COUNT, 2), 150)], 1).astype(np.float32)
-    return FaceTrack(boxes, points, ones, zeros, yaw, zeros, zeros, np.ones(COUNT, np.int64), np.ones(COUNT, bool))
+    mouth = (0.1 + 0.1 * np.sin(np.arange(COUNT) / 3)).astype(np.float32)
+    return FaceTrack(boxes, points, ones, mouth, yaw, zeros, zeros, np.ones(COUNT, np.int64), np.ones(COUNT, bool))
 
 
 def speech_of(clip: Clip, start_s: float = 0.0, end_s: float = LENGTH_S) -> Speech:
@@ -108,7 +110,16 @@ def run(
 ) -> QualityReport:
     """Assess the good recording after a change."""
     changed = clip(good_clip())
-    return assess(changed, track(good_track()), speech(changed))
+    spoken = speech(changed)
+    return add_voices(assess(changed, track(good_track()), spoken), voices()[: 8 * (spoken.seconds > 0)])
+
+
+def voices(people: int = 1) -> np.ndarray:
+    """Eight windows of speech as a voice encoder gives them: of one voice, or half of them of another."""
+    random = np.random.default_rng(4)
+    centres = np.eye(2, 32)[np.arange(8) * people // 8]
+    rows = centres + 0.1 * random.standard_normal((8, 32))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
 def levels(report: QualityReport) -> dict[str, str]:
@@ -123,6 +134,51 @@ def narrow(clip: Clip) -> Clip:
     spectrum = np.fft.rfft(clip.sound)
     spectrum[np.fft.rfftfreq(len(clip.sound), 1 / RATE_HZ) > 3000] = 0
     return dataclasses.replace(clip, sound=np.fft.irfft(spectrum, len(clip.sound)).astype(np.float32))
+
+
+def one_sided(clip: Clip) -> Clip:
+    """Light from one side: to the right of the nose there is a quarter of it."""
+    fall = np.where(np.arange(clip.frames.shape[2]) < 155, 1, 0.25)[None, None, :, None]
+    return dataclasses.replace(clip, frames=(clip.frames * fall).astype(np.uint8))
+
+
+def sleepy(share: float) -> np.ndarray:
+    return np.where(np.arange(COUNT) < share * COUNT, 0.1, 1).astype(np.float32)
+
+
+def painted(clip: Clip, box: tuple[int, int, int, int], colour: tuple[int, int, int]) -> Clip:
+    """Cover a part of the face, given in the face's own pixels."""
+    frames = clip.frames.copy()
+    left, top, width, height = box
+    for i, frame in enumerate(frames):
+        x = 80 + int(10 * np.sin(i / 6)) + left
+        frame[40 + top : 40 + top + height, x : x + width] = colour
+    return dataclasses.replace(clip, frames=frames)
+
+
+def smeared(clip: Clip) -> Clip:
+    """Every second frame blurred along a line of 13 px, as by a shutter left open."""
+    frames = clip.frames.copy()
+    kernel = np.full((1, 13), 1 / 13, np.float32)
+    for i in range(0, COUNT, 2):
+        frames[i] = cv2.filter2D(frames[i], -1, kernel)
+    return dataclasses.replace(clip, frames=frames)
+
+
+def compressed(clip: Clip, quality: int = 10) -> Clip:
+    coded = [cv2.imencode(".jpg", f, [cv2.IMWRITE_JPEG_QUALITY, quality])[1] for f in clip.frames]
+    return dataclasses.replace(
+        clip, frames=np.stack([np.asarray(cv2.imdecode(c, cv2.IMREAD_COLOR), np.uint8) for c in coded])
+    )
+
+
+def echoing(sound: np.ndarray, seconds: float = 1.5) -> np.ndarray:
+    """Put the sound into a room that takes `seconds` to swallow 60 dB, as loud as the sound itself."""
+    length = int(seconds * RATE_HZ)
+    tail = np.random.default_rng(5).standard_normal(length) * 10 ** (-3 * np.arange(length) / length)
+    spectrum = np.fft.rfft(sound, 2 * len(sound)) * np.fft.rfft(tail / np.linalg.norm(tail), 2 * len(sound))
+    room = np.fft.irfft(spectrum)[: len(sound)]
+    return np.asarray(0.5 * (sound + room), np.float32)
 
 
 def test_a_good_recording_passes() -> None:
@@ -155,7 +211,21 @@ FAILING: dict[str, tuple[QualityReport | Callable[[], QualityReport], str]] = {
     "speech_over_noise": (lambda: run(clip=heard(bursts(0.1, 0.15))), "drowns in noise"),
     "clipping": (lambda: run(clip=heard(np.clip(bursts() * 30, -1, 1))), "clipped"),
 }
-WARNING = {
+WARNING: dict[str, Callable[[], QualityReport]] = {
+    "bright_face": lambda: run(clip=lambda c: dataclasses.replace(c, frames=c.frames // 3 + 168)),
+    "even_light": lambda: run(clip=one_sided),
+    "frontal": lambda: run(track=lambda t: dataclasses.replace(t, yaw_deg=np.abs(t.yaw_deg) + 16)),
+    "pitch": lambda: run(track=lambda t: dataclasses.replace(t, pitch_deg=t.pitch_deg - 30)),
+    "roll": lambda: run(track=lambda t: dataclasses.replace(t, roll_deg=t.roll_deg + 20)),
+    "eyes_open": lambda: run(track=lambda t: dataclasses.replace(t, eye_open=sleepy(0.7))),
+    "mouth_closed": lambda: run(track=lambda t: dataclasses.replace(t, mouth_open=t.mouth_open + 0.6)),
+    "mouth_moves": lambda: run(track=lambda t: dataclasses.replace(t, mouth_open=t.mouth_open * 0.1)),
+    "eyes_visible": lambda: run(clip=lambda c: painted(c, (30, 38, 88, 22), (8, 8, 10))),
+    "mouth_visible": lambda: run(clip=lambda c: painted(c, (15, 84, 120, 60), (90, 150, 220))),
+    "motion_blur": lambda: run(clip=smeared),
+    "compression": lambda: run(clip=compressed),
+    "reverberation": lambda: run(clip=heard(echoing(speak(3, 8.0, FPS).sound, 1.0))),
+    "one_voice": lambda: add_voices(run(), voices(2)),
     "dynamic_range": lambda: run(clip=lambda c: dataclasses.replace(c, frames=c.frames // 5 + 95)),
     "pose_spread": lambda: run(track=lambda t: dataclasses.replace(t, yaw_deg=t.yaw_deg * 0.1)),
     "bandwidth": lambda: run(clip=narrow),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cameo.embed.person import FRAMES, best_frames, pool_face, pool_voice
+from cameo.embed.person import FRAMES, SIDE_FRAMES, best_frames, pool_face, pool_voice, pool_windows, with_sides
+from cameo.embed.template import views_of
 from cameo.errors import CaptureRejected
 from cameo.records import Clip, EncoderInfo, FaceTrack, QualityReport, Speech
 from tests.conftest import RenderedPerson
@@ -37,6 +38,39 @@ def test_the_best_frame_of_every_stretch() -> None:
     assert chosen[-1] > 380
     assert len(best_frames(np.zeros(50, np.float32))) == 0
     assert best_frames(np.array([0, 1, 0, 0.5], np.float32)).tolist() == [1, 3]
+
+
+def test_each_side_the_head_turns_to_gets_frames() -> None:
+    """Frontal frames score best, so a stretch seldom offers a turned one."""
+    yaw = np.zeros(600, np.float32)
+    yaw[100:110], yaw[300:303], yaw[400] = -30, 30, np.nan
+    scores = np.where(yaw == 0, 1, 0.5).astype(np.float32)
+    scores[109] = 0
+    chosen = with_sides(best_frames(scores), scores, yaw)
+    assert (np.diff(chosen) > 0).all()
+    assert len(chosen) == FRAMES + SIDE_FRAMES + 3
+    assert (yaw[chosen] == -30).sum() == SIDE_FRAMES
+    assert (yaw[chosen] == 30).sum() == 3
+    assert 109 not in chosen
+    still = np.zeros(600, np.float32)
+    assert with_sides(best_frames(scores), scores, still).tolist() == best_frames(scores).tolist()
+
+
+def test_the_views_of_a_person_who_turns(person: RenderedPerson, person_track: FaceTrack) -> None:
+    frames = len(person.clip.frames)
+    quality = QualityReport((), np.ones(frames, np.float32), ("",) * frames)
+    template, _, used = pool_face(SeesTheLevel(), person.clip, person_track, quality)
+    yaw = person_track.yaw_deg[used]
+    seen = {"frontal": np.abs(yaw) <= 15, "left": yaw < -15, "right": yaw > 15}
+    assert {view.name for view in views_of(template)} <= {name for name, mask in seen.items() if mask.sum() >= 3}
+    assert "frontal" in {view.name for view in views_of(template)}
+
+
+def test_windows_that_a_caller_has_made() -> None:
+    info = EncoderInfo("made", "voice", "0" * 64, 2, "consistency-only", "", 0.5, "made")
+    template, likeness = pool_windows(np.array([[1, 0], [1, 0], [0.8, 0.6]], np.float32), info)
+    assert template.count == 3
+    assert likeness.argmin() == 2
 
 
 def test_what_is_pooled(person: RenderedPerson, person_track: FaceTrack) -> None:

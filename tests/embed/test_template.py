@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cameo.embed.template import MIN_FRAMES, compare, pack_template, pool, unpack_template
+from cameo.embed.template import (
+    MIN_FRAMES,
+    PosedTemplate,
+    View,
+    compare,
+    compare_views,
+    pack_template,
+    pool,
+    pool_views,
+    unpack_template,
+    views_of,
+)
 from cameo.errors import CaptureRejected, EncoderMismatch, NotVerified
 from cameo.records import CONSISTENCY_ONLY, EncoderInfo, Template
 
@@ -167,3 +178,103 @@ def test_values_out_of_range_are_refused() -> None:
     ):
         with pytest.raises(NotVerified):
             unpack_template(pack_template(wrong))
+
+
+def turning(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Thirty rows and the yaw of each: a third frontal, a third to either side, which moves the row its own way."""
+    yaw = np.repeat([0.0, -25.0, 25.0], 10).astype(np.float32)
+    x = rows(30, 0.2, seed) + 0.4 * np.repeat(rows(3, 2.0, 8), 10, axis=0)
+    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32), yaw
+
+
+def test_views_are_the_means_of_their_frames() -> None:
+    x, yaw = turning()
+    template = pool_views(x, None, yaw, FACE)
+    whole = pool(x, None, FACE)
+    assert np.array_equal(template.vector, whole.vector)
+    assert np.array_equal(template.scores, whole.scores)
+    assert [view.name for view in template.views] == ["frontal", "left", "right"]
+    assert sum(view.count for view in template.views) == template.count
+    for view, side in zip(template.views, (0.0, -25.0, 25.0), strict=True):
+        others = [x[yaw == other].mean(0) for other in (0.0, -25.0, 25.0) if other != side]
+        assert view.vector @ x[yaw == side].mean(0) > max(view.vector @ other for other in others)
+        assert 0 <= view.spread < template.spread
+
+
+def test_a_view_needs_frames_and_a_known_yaw() -> None:
+    x, yaw = turning()
+    yaw[20:28] = np.nan
+    names = [view.name for view in pool_views(x, None, yaw, FACE).views]
+    assert names == ["frontal", "left"], "two frames make no view, and no yaw no side"
+
+
+def test_strangers_belong_to_no_view() -> None:
+    x, yaw = turning()
+    stranger = rows(1, 0.0, seed=5)
+    template = pool_views(np.concatenate([x, stranger]), None, np.r_[yaw, 0.0].astype(np.float32), FACE)
+    frontal = next(view for view in template.views if view.name == "frontal")
+    assert frontal.count <= 10
+
+
+def test_views_compare_by_name() -> None:
+    (x, yaw), (y, _) = turning(), turning(5)
+    a, b = pool_views(x, None, yaw, FACE), pool_views(y, None, np.abs(yaw), FACE)
+    assert set(compare_views(a, a)) == {"frontal", "left", "right"}
+    assert compare_views(a, a)["left"] == pytest.approx(1, abs=1e-5)
+    assert set(compare_views(a, b)) == {"frontal", "right"}
+    assert compare_views(a, pool(x, None, FACE)) == {}
+    with pytest.raises(EncoderMismatch):
+        compare_views(a, dataclasses.replace(b, encoder=VOICE))
+
+
+def test_packed_views_come_back() -> None:
+    template = pool_views(turning()[0], None, turning()[1], FACE)
+    back = unpack_template(pack_template(template))
+    assert isinstance(back, PosedTemplate)
+    assert same(back, template)
+    for view, kept in zip(template.views, back.views, strict=True):
+        assert (view.name, view.count, view.spread) == (kept.name, kept.count, kept.spread)
+        assert np.array_equal(view.vector, kept.vector)
+    assert pack_template(back) == pack_template(template)
+
+
+def test_a_template_without_views_is_written_as_ever() -> None:
+    assert b"cameo-template/1" in pack_template(pool(rows(20, 0.3), None, FACE))
+    assert views_of(unpack_template(pack_template(pool(rows(20, 0.3), None, FACE)))) == ()
+
+
+def test_views_out_of_range_are_refused() -> None:
+    x, yaw = turning()
+    template = pool_views(x, None, yaw, FACE)
+    first = template.views[0]
+    for wrong in (
+        View("behind", first.vector, first.count, first.spread),
+        View("left", first.vector * 2, first.count, first.spread),
+        View("left", first.vector[:8], first.count, first.spread),
+        View("left", first.vector, 0, first.spread),
+        View("left", first.vector, first.count, float("nan")),
+        View("left", first.vector * np.float32(np.nan), first.count, first.spread),
+    ):
+        with pytest.raises(NotVerified):
+            unpack_template(pack_template(dataclasses.replace(template, views=(wrong,))))
+    for rotation in ("xyz", "ab" * 9):
+        with pytest.raises(NotVerified):
+            unpack_template(pack_template(dataclasses.replace(template, rotation=rotation)))
+    with pytest.raises(NotVerified):
+        unpack_template(pack_template(dataclasses.replace(template, count=template.count + 1)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_broken_views_are_refused_or_sound(data: st.DataObject) -> None:
+    x, yaw = turning()
+    packed = bytearray(pack_template(pool_views(x, None, yaw, FACE)))
+    at = data.draw(st.integers(0, len(packed) - 1))
+    packed[at] ^= data.draw(st.integers(1, 255))
+    for broken in (bytes(packed), bytes(packed[: data.draw(st.integers(0, len(packed)))])):
+        try:
+            template = unpack_template(broken)
+        except NotVerified:
+            continue
+        for view in views_of(template):
+            assert np.linalg.norm(view.vector) == pytest.approx(1, abs=2e-3)

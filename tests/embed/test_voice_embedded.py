@@ -10,7 +10,8 @@ import pytest
 from cameo.embed.face_embedded import EmbeddedFaceEncoder
 from cameo.embed.template import compare, pool
 from cameo.embed.voice import load_voice_encoder
-from cameo.embed.voice_embedded import EmbeddedVoiceEncoder, windows
+from cameo.embed.voice_embedded import EmbeddedVoiceEncoder
+from cameo.embed.voice_windows import windows
 from cameo.errors import CaptureRejected, EncoderMismatch, MissingWeights, UsageError
 from cameo.records import CONSISTENCY_ONLY
 from tests.embed.conftest import Crowd
