@@ -91,7 +91,7 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     previous_sha256: _MaybeSha256
     double_seq: Annotated[int, msgspec.Meta(ge=0)]
     double_previous_sha256: _MaybeSha256
-    at: Annotated[int, msgspec.Meta(ge=0)]
+    at: Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
     host: _Fingerprint
     decision: Decision
     code: _Text
