@@ -172,18 +172,16 @@ class Lending(RuleBasedStateMachine):
     @rule(link=links, all_of_them=st.integers(0, 11))
     def take_back(self, link: Link, all_of_them: int) -> None:
         """Revoke a grant, or, once in a while, withdraw the consent."""
-        model, grant = self.model, link.root
-        if all_of_them == 0 and not model.withdrawn:
-            done = recalling.withdraw(self.double, keys=ADA)
-            fresh, model.withdrawn = True, True
-            for each in model.grants:
-                each.revoked = True
-        else:
-            done = recalling.revoke(link.path, keys=ADA)
-            fresh, grant.revoked = not grant.revoked, True
-            assert bool(done.grants) == fresh
-        model.seq += fresh
+        model = self.model
+        if all_of_them or model.withdrawn:
+            self._revoke(link)
+            return
+        done = recalling.withdraw(self.double, keys=ADA)
+        model.withdrawn = True
+        model.seq += 1
         assert done.seq == model.seq
+        for each in model.grants:
+            each.revoked = True
 
     @rule(what=st.sampled_from(["new", "new", "old", "none"]), data=st.data())
     def publish(self, what: str, data: st.DataObject) -> None:
@@ -199,9 +197,10 @@ class Lending(RuleBasedStateMachine):
 
     @rule(link=links)
     def hand_the_statement_over(self, link: Link) -> None:
-        """Tell the host directly: it knows from then on, whatever lists say."""
-        if not link.root.revoked or self.model.withdrawn:
+        """Revoke a grant and tell the host directly: it knows from then on, whatever lists say."""
+        if self.model.withdrawn:
             return
+        self._revoke(link)
         jti = unverified_chain(read_tokens(link.path)).grant.jti
         with closing(Registry()) as registry:
             (body,) = [s.body for s in registry.statements(ADA.public.fingerprint) if s.jti == jti]
@@ -214,6 +213,7 @@ class Lending(RuleBasedStateMachine):
             else:
                 call()
                 self.model.told.add(link.root.place)
+        self.use(link, link.purposes[0], 1, False)
 
     @rule(seconds=st.sampled_from([1, 29, 31, 61, 299, 301, 3539, 86_400, -10, -59, -61, -400]))
     def turn_the_clock(self, seconds: int) -> None:
@@ -267,6 +267,12 @@ class Lending(RuleBasedStateMachine):
             self._refused(code, call)
         else:
             call()
+
+    def _revoke(self, link: Link) -> None:
+        done = recalling.revoke(link.path, keys=ADA)
+        self.model.seq += not link.root.revoked
+        assert (done.seq, bool(done.grants)) == (self.model.seq, not link.root.revoked)
+        link.root.revoked = True
 
     def _new_path(self) -> Path:
         return self.folder / f"{len(self.model.links)}.grant"
