@@ -19,8 +19,9 @@ from cameo.grants.check import Request, Target, check_request, require_time
 from cameo.grants.grant import read_tokens, sealed_keys, verify_chain
 from cameo.grants.guard import PromptRefused, list_digest, require_prompt
 from cameo.grants.ledger import Ledger, UseLimit
-from cameo.grants.proof import sign_proof
+from cameo.grants.proof import sign_proof, use_sha256
 from cameo.grants.receipt import Entry
+from cameo.grants.scope import require_possible
 from cameo.grants.status import status_uri
 from cameo.hearing import newest_group, require_kept, take_list
 from cameo.seal.bundle import Bundle
@@ -186,7 +187,6 @@ class _Session:
             purpose=use.purpose[:64],
             action=use.action,
             generator=use.generator[:64],
-            request_sha256=sha256_hex(encode_json(use)),
             seconds=use.seconds,
         )
 
@@ -230,6 +230,12 @@ class _Session:
         """Write a receipt about this request."""
         self.ledger.record(replace(self._entry, decision=decision, code=code, output_sha256=output_sha256))
 
+    def _begin(self) -> None:
+        """Look at the request itself, whoever asks: it must be one that can be signed and recorded."""
+        self.ledger.tick()
+        self._entry = replace(self._entry, request_sha256=use_sha256(self.use))
+        require_possible(self.use)
+
     def _reserve(self, nonce: str, limits: Sequence[UseLimit]) -> None:
         receipt = self.ledger.reserve(nonce, limits, replace(self._entry, decision="allow"))
         self.receipt_sha256 = sha256_hex(encode_json(receipt))
@@ -248,11 +254,13 @@ class _Session:
 
     def _require_consent(self, audience: Audience) -> None:
         """Hold the use against the consent record, which the grant can never exceed."""
-        terms, today = self.verified.consent.record.terms, datetime.date.today()
+        terms = self.verified.consent.record.terms
+        # Of the host's clock, which cannot run backwards, and in UTC, as the days of the record.
+        day = datetime.datetime.fromtimestamp(self.ledger.tick(), datetime.UTC).date()
         if self.use.purpose:
-            require_allowed(terms, self.use, audience, today)
+            require_allowed(terms, self.use, audience, day)
         else:
-            purpose = any_purpose(terms, self.use, audience, today)
+            purpose = any_purpose(terms, self.use, audience, day)
             self._entry = replace(self._entry, purpose=purpose.id)
 
     def _require_prompt(self, classifier: PromptClassifier | None) -> None:
@@ -286,7 +294,7 @@ class _Owned(_Session):
     def decide(self) -> None:
         """1. The double is whole and theirs. 2. The consent reaches the use. 3. So do its words."""
         self._entry = replace(self._entry, holder=self._keys.public.fingerprint)
-        self.ledger.tick()
+        self._begin()
         self._verify(self._keys.public)
         self.require_standing()
         self._require_consent("owner")
@@ -314,6 +322,7 @@ class _Lent(_Session):
     def decide(self) -> None:
         """Decide in the order of design §2, the first refusal wins."""
         by, host = self._by, self._by.host.public.fingerprint
+        self._begin()
         now = self.ledger.tick()
         # 1. The double and the grant are the owner's.
         self._verify(by.owner)

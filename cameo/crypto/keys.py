@@ -27,15 +27,8 @@ _PRIME = 2**255 - 19
 # y of the eight points whose order divides 8, canonical form; the sign bit of x is ignored. The library verifies
 # such keys: one constant signature then holds for any message. Source: Chalkias, Garillot, Nikolaenko, "Taming the
 # many EdDSAs" (2020), table 1.
-_ED25519_SMALL_ORDER = frozenset(
-    {
-        0,
-        1,
-        _PRIME - 1,
-        0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7,
-        0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
-    }
-)
+_ED25519_ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+_ED25519_SMALL_ORDER = frozenset({0, 1, _PRIME - 1, _ED25519_ORDER_8, _PRIME - _ED25519_ORDER_8})
 
 # u of the points of small order on the curve and its twist. Source: cr.yp.to/ecdh.html, "How do I validate
 # Curve25519 public keys?", without the entries that are not reduced (those are refused as not canonical).

@@ -64,12 +64,13 @@ def unwrapped(folder: Path, people: Mapping[str, Keys], infos: Iterable[bytes]) 
     return found
 
 
-def reachable(value: Any, seen: set[int] | None = None) -> Iterator[bytes]:
+def reachable(value: Any, seen: dict[int, Any] | None = None) -> Iterator[bytes]:
     """Yield every string of bytes that can be got from a value of ours by looking: attributes, members, items."""
-    seen = set() if seen is None else seen
+    # Kept alive: the id of what was let go is given to something else.
+    seen = {} if seen is None else seen
     if id(value) in seen or isinstance(value, type | Keys):
         return
-    seen.add(id(value))
+    seen[id(value)] = value
     if isinstance(value, bytes | bytearray | memoryview):
         yield bytes(value)
     elif isinstance(value, str):
