@@ -150,7 +150,7 @@ def _day(text: str, first: datetime.date) -> datetime.date:
             day = datetime.date.fromisoformat(text)
         except ValueError:
             raise ValueError(f"write a day like {first.year + 1}-03-31, or 30 days, 6 months, 1 year") from None
-    if not today <= day <= first + datetime.timedelta(days=_LONGEST_DAYS):
+    if not first <= day <= first + datetime.timedelta(days=_LONGEST_DAYS):
         raise ValueError("choose a day from today on, and not more than ten years ahead")
     return day
 

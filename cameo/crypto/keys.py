@@ -240,7 +240,8 @@ class Keys:
             raise NotPermitted(message, "check CAMEO_PASSPHRASE or type the passphrase again") from None
         keys = cls(Ed25519PrivateKey.from_private_bytes(secret[:32]), X25519PrivateKey.from_private_bytes(secret[32:]))
         if keys.public != public:
-            raise NotVerified(f"{what}: its public half belongs to other keys", "restore the key file from a copy")
+            message = f"{what}: its public half belongs to other keys"
+            raise NotVerified(message, "restore the key file from a copy", "malformed")
         return keys
 
     @classmethod
@@ -319,7 +320,8 @@ def _open_public(file: _PublicFile, what: str) -> PublicKeys:
         decode_base64(file.sign, f"{what}: sign", 32), decode_base64(file.decrypt, f"{what}: decrypt", 32)
     )
     if public.fingerprint != file.fingerprint:
-        raise NotVerified(f"{what}: the fingerprint belongs to other keys", "ask its owner for the .pub file again")
+        message = f"{what}: the fingerprint belongs to other keys"
+        raise NotVerified(message, "ask its owner for the .pub file again", "malformed")
     return public
 
 
