@@ -333,8 +333,7 @@ class _Lent(_Session):
         proof = by.proof if by.proof is not None else self._proof(now)
         verified = self.verified
         target = Target(verified.manifest.bundle_id, verified.sha256, verified.manifest.consent_sha256)
-        permit = check_request(chain, Request(self.use, proof, self._group()), target, host, now)
-        self._entry = replace(self._entry, holder=permit.holder)
+        permit = check_request(chain, Request(self.use, proof, self._group()), target, host, now, self._name_holder)
         # 3. The consent record reaches this use, and the rules in it let the prompt pass.
         self._require_consent(grant.audience)
         self._require_prompt(by.classifier)
@@ -364,6 +363,9 @@ class _Lent(_Session):
         wrapped = {m: key for m, key in sealed_keys(grant).items() if m in self.use.modalities}
         content = unlock_as_host(self.verified, wrapped, self._by.host, grant.jti)
         return self._read(content, generator_parts_only)
+
+    def _name_holder(self, fingerprint: str) -> None:
+        self._entry = replace(self._entry, holder=fingerprint)
 
     def _proof(self, now: float) -> str:
         if self._by.holder is None:
