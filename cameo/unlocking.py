@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from cameo.crypto.encoding import encode_json, sha256_hex
 from cameo.errors import CameoError, NotPermitted, NotVerified, UsageError
 from cameo.grants.check import Request, Target, check_request, require_time
-from cameo.grants.grant import read_tokens, sealed_keys, verify_chain
+from cameo.grants.grant import read_tokens, sealed_keys, unverified_chain, verify_chain
 from cameo.grants.guard import PromptRefused, list_digest, require_prompt
 from cameo.grants.ledger import Ledger, UseLimit
 from cameo.grants.proof import sign_proof, use_sha256
@@ -136,11 +136,14 @@ def unlock(
         NotPermitted: with the code that says why; `docs/reference/error-codes.md` lists them.
         CameoError: the ledger cannot be written: then nothing opens.
     """
-    if (keys is None) == (borrowed is None):
+    session: _Session
+    if keys is not None and borrowed is None:
+        session = _Owned(bundle, use, Ledger(keys), keys)
+    elif borrowed is not None and keys is None:
+        session = _Lent(bundle, use, Ledger(borrowed.host), borrowed)
+    else:
         raise UsageError("a double opens with its owner's keys or with a grant", "give one of the two")
-    host = keys if keys is not None else borrowed.host  # type: ignore[union-attr]
-    with closing(Ledger(host)) as ledger:
-        session = _Owned(bundle, use, ledger, keys) if keys is not None else _Lent(bundle, use, ledger, borrowed)  # type: ignore[arg-type]
+    with closing(session.ledger):
         with session.denials_recorded():
             session.decide()
         with session.failures_recorded():
@@ -161,8 +164,6 @@ def prove(grant: StrPath, use: Use, holder: KeyProvider, host: str, nonce: str, 
         nonce: from that host; see `challenge`.
         now: Unix seconds.
     """
-    from cameo.grants.grant import unverified_chain
-
     return sign_proof(unverified_chain(read_tokens(grant)), use, holder, host, nonce, now)
 
 
