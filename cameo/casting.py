@@ -42,8 +42,8 @@ class CastOptions:
     Attributes:
         purpose: id of a purpose of the consent record; "" takes any that allows this, which only the owner may leave
             open.
-        prompt: what the clip shows, in words; judged by the owner's rules. The reference generator takes no words: it
-            is recorded, and shown nothing of.
+        prompt: what the clip shows, in words; judged by the owner's rules, and on record as part of a digest only. The
+            reference generator takes no words: the clip does not follow it.
         generator: one that the double was tuned for.
         seed: 0 to 2147483647, gives the motion and the noise; the same seed gives the same clip.
         frames: how many, 8 to 1500, at the generator's rate (25 a second).

@@ -24,7 +24,7 @@ from cameo.seal.checkpoint import forget_unfinished
 from cameo.seal.consent import Method, agree
 from cameo.seal.narrowing import require_narrowed
 from cameo.seal.reseal import amend_bundle, rekey_bundle
-from cameo.seal.terms import resolve_terms
+from cameo.seal.terms import resolve_terms, today
 
 if TYPE_CHECKING:
     from cameo.crypto.keys import PublicKeys
@@ -230,7 +230,7 @@ def amend(bundle: StrPath, *, keys: KeyProvider, terms: ConsentTerms, method: Me
     verified = Bundle.open(bundle).verify(keys.public)
     manifest, old = verified.manifest, verified.consent.record.terms
     generators = [entry.id for entry in manifest.generators]
-    resolved = resolve_terms(terms, generators, datetime.date.today(), list_digest())
+    resolved = resolve_terms(terms, generators, today(), list_digest())
     kind: Literal["renewed", "narrowed"] = "renewed"
     if verified.consent.withdrawn:
         raise NotPermitted("the consent to this double was withdrawn", "enrol again: that stays so", "withdrawn")

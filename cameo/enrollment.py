@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -37,7 +36,7 @@ from cameo.report import write_report
 from cameo.seal.bundle import Bundle, Part, seal_bundle
 from cameo.seal.checkpoint import SealedCheckpoint
 from cameo.seal.consent import Method, agree
-from cameo.seal.terms import DEFAULT_TERMS, ConsentTerms, resolve_terms
+from cameo.seal.terms import DEFAULT_TERMS, ConsentTerms, resolve_terms, today
 
 if TYPE_CHECKING:
     from cameo.crypto.provider import KeyProvider
@@ -191,15 +190,14 @@ def _require_report(report: StrPath | None, out: StrPath) -> None:
 
 def _agreement(options: EnrollOptions, generator: str) -> Agreement:
     """Take the agreement to terms that can be kept and that allow some use of what will be made."""
-    today = datetime.date.today()
-    terms = resolve_terms(options.terms, [generator], today, list_digest())
+    terms = resolve_terms(options.terms, [generator], today(), list_digest())
     if terms.guard.sha256 != list_digest():
         hint = "leave sha256 out of [guard]"
         raise UsageError("the consent terms name another edition of the word list than this cameo has", hint)
     if terms.retention.captures:
         hint = "leave captures out of [retention]"
         raise UsageError("keeping the recording inside the double is not supported yet", hint)
-    if not any(generator in p.generators and (p.valid_until or today) >= today for p in terms.purposes):
+    if not any(generator in p.generators and (p.valid_until or today()) >= today() for p in terms.purposes):
         hint = f"add {generator} to the generators of a purpose, and look at its dates"
         raise UsageError(f"the consent terms allow no use with {generator}, now or later", hint)
     return agree(terms, options.method)

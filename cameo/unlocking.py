@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 from cameo.crypto.encoding import encode_json, sha256_hex
 from cameo.errors import CameoError, NotPermitted, NotVerified, UsageError
 from cameo.grants.check import Request, Target, check_request, require_time
-from cameo.grants.grant import read_tokens, sealed_keys, verify_chain
+from cameo.grants.grant import read_tokens, sealed_keys, unverified_chain, verify_chain
 from cameo.grants.guard import PromptRefused, list_digest, require_prompt
 from cameo.grants.ledger import Ledger, UseLimit
-from cameo.grants.proof import sign_proof
+from cameo.grants.proof import sign_proof, use_sha256
 from cameo.grants.receipt import Entry
+from cameo.grants.scope import require_possible
 from cameo.grants.status import status_uri
 from cameo.hearing import newest_group, require_kept, take_list
 from cameo.seal.bundle import Bundle
@@ -135,11 +136,14 @@ def unlock(
         NotPermitted: with the code that says why; `docs/reference/error-codes.md` lists them.
         CameoError: the ledger cannot be written: then nothing opens.
     """
-    if (keys is None) == (borrowed is None):
+    session: _Session
+    if keys is not None and borrowed is None:
+        session = _Owned(bundle, use, Ledger(keys), keys)
+    elif borrowed is not None and keys is None:
+        session = _Lent(bundle, use, Ledger(borrowed.host), borrowed)
+    else:
         raise UsageError("a double opens with its owner's keys or with a grant", "give one of the two")
-    host = keys if keys is not None else borrowed.host  # type: ignore[union-attr]
-    with closing(Ledger(host)) as ledger:
-        session = _Owned(bundle, use, ledger, keys) if keys is not None else _Lent(bundle, use, ledger, borrowed)  # type: ignore[arg-type]
+    with closing(session.ledger):
         with session.denials_recorded():
             session.decide()
         with session.failures_recorded():
@@ -160,8 +164,6 @@ def prove(grant: StrPath, use: Use, holder: KeyProvider, host: str, nonce: str, 
         nonce: from that host; see `challenge`.
         now: Unix seconds.
     """
-    from cameo.grants.grant import unverified_chain
-
     return sign_proof(unverified_chain(read_tokens(grant)), use, holder, host, nonce, now)
 
 
@@ -186,7 +188,6 @@ class _Session:
             purpose=use.purpose[:64],
             action=use.action,
             generator=use.generator[:64],
-            request_sha256=sha256_hex(encode_json(use)),
             seconds=use.seconds,
         )
 
@@ -230,6 +231,12 @@ class _Session:
         """Write a receipt about this request."""
         self.ledger.record(replace(self._entry, decision=decision, code=code, output_sha256=output_sha256))
 
+    def _begin(self) -> None:
+        """Look at the request itself, whoever asks: it must be one that can be signed and recorded."""
+        self.ledger.tick()
+        self._entry = replace(self._entry, request_sha256=use_sha256(self.use))
+        require_possible(self.use)
+
     def _reserve(self, nonce: str, limits: Sequence[UseLimit]) -> None:
         receipt = self.ledger.reserve(nonce, limits, replace(self._entry, decision="allow"))
         self.receipt_sha256 = sha256_hex(encode_json(receipt))
@@ -248,11 +255,13 @@ class _Session:
 
     def _require_consent(self, audience: Audience) -> None:
         """Hold the use against the consent record, which the grant can never exceed."""
-        terms, today = self.verified.consent.record.terms, datetime.date.today()
+        terms = self.verified.consent.record.terms
+        # Of the host's clock, which cannot run backwards, and in UTC, as the days of the record.
+        day = datetime.datetime.fromtimestamp(self.ledger.tick(), datetime.UTC).date()
         if self.use.purpose:
-            require_allowed(terms, self.use, audience, today)
+            require_allowed(terms, self.use, audience, day)
         else:
-            purpose = any_purpose(terms, self.use, audience, today)
+            purpose = any_purpose(terms, self.use, audience, day)
             self._entry = replace(self._entry, purpose=purpose.id)
 
     def _require_prompt(self, classifier: PromptClassifier | None) -> None:
@@ -286,7 +295,7 @@ class _Owned(_Session):
     def decide(self) -> None:
         """1. The double is whole and theirs. 2. The consent reaches the use. 3. So do its words."""
         self._entry = replace(self._entry, holder=self._keys.public.fingerprint)
-        self.ledger.tick()
+        self._begin()
         self._verify(self._keys.public)
         self.require_standing()
         self._require_consent("owner")
@@ -314,6 +323,7 @@ class _Lent(_Session):
     def decide(self) -> None:
         """Decide in the order of design §2, the first refusal wins."""
         by, host = self._by, self._by.host.public.fingerprint
+        self._begin()
         now = self.ledger.tick()
         # 1. The double and the grant are the owner's.
         self._verify(by.owner)
@@ -324,8 +334,7 @@ class _Lent(_Session):
         proof = by.proof if by.proof is not None else self._proof(now)
         verified = self.verified
         target = Target(verified.manifest.bundle_id, verified.sha256, verified.manifest.consent_sha256)
-        permit = check_request(chain, Request(self.use, proof, self._group()), target, host, now)
-        self._entry = replace(self._entry, holder=permit.holder)
+        permit = check_request(chain, Request(self.use, proof, self._group()), target, host, now, self._name_holder)
         # 3. The consent record reaches this use, and the rules in it let the prompt pass.
         self._require_consent(grant.audience)
         self._require_prompt(by.classifier)
@@ -355,6 +364,9 @@ class _Lent(_Session):
         wrapped = {m: key for m, key in sealed_keys(grant).items() if m in self.use.modalities}
         content = unlock_as_host(self.verified, wrapped, self._by.host, grant.jti)
         return self._read(content, generator_parts_only)
+
+    def _name_holder(self, fingerprint: str) -> None:
+        self._entry = replace(self._entry, holder=fingerprint)
 
     def _proof(self, now: float) -> str:
         if self._by.holder is None:

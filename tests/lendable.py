@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from cameo.crypto.keys import Keys
+from cameo.errors import CameoError, NotPermitted, NotVerified
 from cameo.grants.guard import list_digest
 from cameo.grants.ledger import Ledger
 from cameo.lending import Granted, GrantTerms, Narrowing, delegate, grant
@@ -15,7 +17,7 @@ from cameo.records import Use
 from cameo.registry.store import Double, Registry
 from cameo.seal.bundle import Part, seal_bundle
 from cameo.seal.consent import Agreement, agree
-from cameo.seal.terms import parse_terms, resolve_terms
+from cameo.seal.terms import parse_terms, resolve_terms, today
 from cameo.unlocking import Borrowed, unlock
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ class People:
 
 def agreed(toml: str = TERMS) -> Agreement:
     """Agree to terms today, as a program does."""
-    return agree(resolve_terms(parse_terms(toml), ["reference"], datetime.date.today(), list_digest()), "api")
+    return agree(resolve_terms(parse_terms(toml), ["reference"], today(), list_digest()), "api")
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,20 @@ def a_use(**changes: Any) -> Use:
     """Ask for a second of a birthday clip."""
     use = Use("generate", "birthday", "a cake with candles", "reference", ("video",), ("face",), 1.0, 384 * 384)
     return replace(use, **changes)
+
+
+def refused(
+    lending: Lendable, code: str, grant: str = "bob.grant", use: Use | None = None, **changes: Any
+) -> CameoError:
+    """Expect a refusal at the studio, and a receipt that says so and nothing else."""
+    before = len(lending.receipts())
+    with pytest.raises((NotPermitted, NotVerified)) as caught:
+        lending.open(grant, use, **changes)
+    assert caught.value.code == code
+    assert caught.value.hint
+    receipts = lending.receipts()[before:]
+    assert [(receipt.decision, receipt.code) for receipt in receipts] == [("deny", code)]
+    return caught.value
 
 
 def seal_lendable(

@@ -115,6 +115,8 @@ def test_an_export_that_was_changed(used: Lendable, tmp_path: Path) -> None:
     path.write_bytes(b"".join(lines[2:]))
     (rest,) = audit(export=path, host=host)
     assert (rest.from_first, len(rest.receipts)) == (False, 6)
+    (rest,) = audit(used.bundle_id, export=path, host=host)
+    assert (rest.from_first, len(rest.receipts)) == (False, 4)
 
 
 def test_a_ledger_that_was_changed(used: Lendable, home: Path) -> None:

@@ -5,19 +5,28 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 
 import cameo
-from cameo.casting import cast
+from cameo.casting import CastOptions, cast
 from cameo.condition.plug import weights_digest
+from cameo.crypto.encoding import sha256_hex
 from cameo.errors import NotPermitted, NotVerified, OutputError, UsageError
 from cameo.generators.reference import load_reference
+from cameo.recalling import revoke
 from cameo.records import Use
 from cameo.seal.terms import DEFAULT_TERMS, any_purpose, resolve_terms
 from tests.conftest import Enrolled
+from tests.lendable import Lendable
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMEO_HOME", str(tmp_path_factory.mktemp("home")))
 
 
 def frames_of(path: Path) -> np.ndarray:
@@ -29,7 +38,7 @@ def test_a_clip_comes_out_and_the_generator_is_as_before(enrolled: Enrolled, tmp
     engine = load_reference()
     digest, names = weights_digest(engine.denoiser), set(engine.denoiser.state_dict())
     out = tmp_path / "clip.mp4"
-    made = cast(enrolled.double, keys=enrolled.keys, out=out, frames=20, seed=4)
+    made = cast(enrolled.double, keys=enrolled.keys, out=out, options=CastOptions(frames=20, seed=4))
     shown = frames_of(out)
     assert shown.shape == (20, made.height, made.width, 3)
     assert made.seconds == pytest.approx(0.8)
@@ -47,7 +56,7 @@ def test_it_shows_the_person(enrolled: Enrolled, tmp_path: Path) -> None:
     from cameo.embed.face import load_face_encoder
 
     out = tmp_path / "clip.mp4"
-    cast(enrolled.double, keys=enrolled.keys, out=out, frames=40)
+    cast(enrolled.double, keys=enrolled.keys, out=out, options=CastOptions(frames=40))
     encoder = load_face_encoder()
     vectors, found = encoder.embed(frames_of(out)[::5])
     assert found.mean() > 0.8
@@ -59,7 +68,8 @@ def test_it_shows_the_person(enrolled: Enrolled, tmp_path: Path) -> None:
 
 def test_another_seed_moves_otherwise(enrolled: Enrolled, tmp_path: Path) -> None:
     for seed in (1, 2):
-        cast(enrolled.double, keys=enrolled.keys, out=tmp_path / f"{seed}.mp4", frames=16, seed=seed)
+        options = CastOptions(frames=16, seed=seed)
+        cast(enrolled.double, keys=enrolled.keys, out=tmp_path / f"{seed}.mp4", options=options)
     assert not np.array_equal(frames_of(tmp_path / "1.mp4"), frames_of(tmp_path / "2.mp4"))
 
 
@@ -89,18 +99,35 @@ def test_a_clip_never_takes_the_place_of_a_key_or_a_double(enrolled: Enrolled, t
 @pytest.mark.parametrize("seed", [-1, 2**31, 2**70])
 def test_seeds_out_of_range_are_refused(enrolled: Enrolled, tmp_path: Path, seed: int) -> None:
     with pytest.raises(UsageError, match="a seed is 0 to"):
-        cast(enrolled.double, keys=enrolled.keys, out=tmp_path / "clip.mp4", seed=seed)
+        cast(enrolled.double, keys=enrolled.keys, out=tmp_path / "clip.mp4", options=CastOptions(seed=seed))
 
 
 @pytest.mark.parametrize("frames", [7, 1501, -1])
 def test_lengths_out_of_range_are_refused(enrolled: Enrolled, tmp_path: Path, frames: int) -> None:
     with pytest.raises(UsageError, match="8 to 1500"):
-        cast(enrolled.double, keys=enrolled.keys, out=tmp_path / "clip.mp4", frames=frames)
+        cast(enrolled.double, keys=enrolled.keys, out=tmp_path / "clip.mp4", options=CastOptions(frames=frames))
 
 
-def test_what_the_consent_does_not_reach_is_not_cast(enrolled: Enrolled, tmp_path: Path) -> None:
-    with pytest.raises(NotPermitted, match="does not allow video with wan"):
-        cast(enrolled.double, keys=enrolled.keys, out=tmp_path / "clip.mp4", generator="wan")
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (CastOptions(purpose="birthday"), "wrong_purpose"),
+        (CastOptions(commercial=True), "consent_exceeded"),
+        (CastOptions(prompt="go vote at the polling station"), "prompt_refused"),
+    ],
+)
+def test_what_the_consent_does_not_reach_is_not_cast(
+    enrolled: Enrolled, tmp_path: Path, options: CastOptions, code: str
+) -> None:
+    with pytest.raises(NotPermitted) as caught:
+        cast(enrolled.double, keys=enrolled.keys, out=tmp_path / "clip.mp4", options=options)
+    assert caught.value.code == code
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_generator_that_is_not_there(enrolled: Enrolled, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no generator 'wan'"):
+        cast(enrolled.double, keys=enrolled.keys, out=tmp_path / "clip.mp4", options=CastOptions(generator="wan"))
 
 
 def test_when_consent_reaches() -> None:
@@ -147,7 +174,7 @@ def test_a_generator_that_changed_lets_nothing_out(
     monkeypatch.setattr(type(engine), "sample", spoiling)
     try:
         with pytest.raises(NotVerified, match="weights changed"):
-            cast(enrolled.double, keys=enrolled.keys, out=tmp_path / "clip.mp4", frames=8)
+            cast(enrolled.double, keys=enrolled.keys, out=tmp_path / "clip.mp4", options=CastOptions(frames=8))
     finally:
         with torch.no_grad():
             engine.denoiser.proj_out.bias.copy_(kept)
@@ -155,7 +182,113 @@ def test_a_generator_that_changed_lets_nothing_out(
 
 
 def test_the_record_of_a_clip_is_plain(enrolled: Enrolled, tmp_path: Path) -> None:
-    made = cast(enrolled.double, keys=enrolled.keys, out=tmp_path / "c.mp4", frames=8)
+    made = cast(enrolled.double, keys=enrolled.keys, out=tmp_path / "c.mp4", options=CastOptions(frames=8))
     assert set(dataclasses.asdict(made)) == {
-        "path", "frames", "fps", "seconds", "width", "height", "seed", "generator", "bundle_id",
+        "path", "frames", "fps", "seconds", "width", "height", "seed", "generator", "bundle_id", "purpose", "receipt",
     }  # fmt: skip
+    assert made.purpose == "personal"
+
+
+# With a grant
+
+
+BIRTHDAY = CastOptions(purpose="birthday", prompt="a cake with candles", frames=8)
+
+
+def test_a_friend_casts_what_was_lent(lendable: Lendable, tmp_path: Path) -> None:
+    lendable.grant(max_uses=1, modalities=("face",), max_seconds=0.4, max_pixels=384 * 384)
+    out = tmp_path / "clip.mp4"
+    made = cast(lendable.double, borrowed=lendable.borrowed(), out=out, options=BIRTHDAY)
+    assert frames_of(out).shape == (8, made.height, made.width, 3)
+    assert (made.bundle_id, made.purpose) == (lendable.bundle_id, "birthday")
+    allowed, released = lendable.receipts()
+    assert (allowed.decision, released.decision) == ("allow", "released")
+    assert released.output_sha256 == sha256_hex(out.read_bytes()), "the file is the one on record"
+    assert released.double_previous_sha256 == made.receipt
+    assert (allowed.seconds, allowed.generator, allowed.action) == (0.32, "reference", "generate")
+    with pytest.raises(NotPermitted) as caught:
+        cast(lendable.double, borrowed=lendable.borrowed(), out=tmp_path / "again.mp4", options=BIRTHDAY)
+    assert caught.value.code == "uses_exhausted"
+    assert not (tmp_path / "again.mp4").exists()
+
+
+@pytest.mark.parametrize(
+    ("terms", "options", "code"),
+    [
+        ({}, {"purpose": "comedy"}, "wrong_purpose"),
+        ({}, {"purpose": ""}, "wrong_purpose"),
+        ({}, {"commercial": True}, "out_of_scope"),
+        ({"modalities": ("voice",)}, {}, "out_of_scope"),
+        ({"max_seconds": 0.3}, {}, "too_long"),
+        ({"max_pixels": 100}, {}, "too_large"),
+    ],
+)
+def test_what_was_not_lent_is_not_cast(
+    lendable: Lendable, tmp_path: Path, terms: dict[str, Any], options: dict[str, Any], code: str
+) -> None:
+    lendable.grant(**terms)
+    out = tmp_path / "clip.mp4"
+    with pytest.raises(NotPermitted) as caught:
+        cast(
+            lendable.double,
+            borrowed=lendable.borrowed(),
+            out=out,
+            options=dataclasses.replace(BIRTHDAY, **options),
+        )
+    assert caught.value.code == code
+    assert lendable.decisions() == [("deny", code)]
+    assert not out.exists()
+
+
+def test_revoked_while_it_is_generated(lendable: Lendable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first look after that stops it, and nothing is written."""
+    made = lendable.grant()
+    out = tmp_path / "clip.mp4"
+    out.write_bytes(b"an older clip")
+
+    labels: list[str] = []
+
+    def take_back(label: str, _share: float) -> None:
+        labels.append(label)
+        if label == "generating":
+            revoke(made.id, keys=lendable.people.ada)
+
+    monkeypatch.setattr("cameo.casting.RECHECK_S", -1.0)
+    with pytest.raises(NotPermitted) as caught:
+        cast(lendable.double, borrowed=lendable.borrowed(), out=out, options=BIRTHDAY, progress=take_back)
+    assert caught.value.code == "revoked"
+    assert lendable.decisions() == [("allow", ""), ("withheld", "revoked")]
+    assert "writing the clip" not in labels
+    assert out.read_bytes() == b"an older clip"
+    assert not list(tmp_path.glob(".clip*"))
+
+
+def test_revoked_while_it_is_written(lendable: Lendable, tmp_path: Path) -> None:
+    made = lendable.grant()
+    out = tmp_path / "clip.mp4"
+
+    def take_back(label: str, _share: float) -> None:
+        if label == "writing the clip":
+            revoke(made.id, keys=lendable.people.ada)
+
+    with pytest.raises(NotPermitted) as caught:
+        cast(lendable.double, borrowed=lendable.borrowed(), out=out, options=BIRTHDAY, progress=take_back)
+    assert caught.value.code == "revoked"
+    assert lendable.decisions() == [("allow", ""), ("withheld", "revoked")]
+    assert not list(tmp_path.glob("*.mp4")) and not list(tmp_path.glob(".*.mp4"))
+
+
+def test_a_disk_that_fills_up_is_on_record(lendable: Lendable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    lendable.grant()
+    monkeypatch.setattr("cameo.casting.write_mp4", full)
+    with pytest.raises(OutputError, match="no space left"):
+        cast(lendable.double, borrowed=lendable.borrowed(), out=tmp_path / "clip.mp4", options=BIRTHDAY)
+    assert lendable.decisions() == [("allow", ""), ("withheld", "cannot_write")]
+
+
+def test_one_right_and_not_two(lendable: Lendable, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="owner's keys or with a grant"):
+        cast(lendable.double, out=tmp_path / "clip.mp4", options=BIRTHDAY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from cameo.lending import EVERYONE, GrantTerms, grant, lent_to
 from cameo.publishing import keep_group
 from cameo.recalling import withdraw
 from cameo.registry.store import Registry
+from cameo.seal.terms import today
 from tests.lendable import Lendable, People, seal_lendable
 from tests.seal.conftest import ENCODER, some_parts
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from cameo.grants.grant import GrantClaims
     from cameo.registry.lent import Lent
 
-TODAY = datetime.datetime.now(datetime.UTC).date()
+TODAY = today()
 
 
 def claims_in(lending: Lendable, name: str = "bob.grant") -> GrantClaims:
@@ -150,10 +152,10 @@ def test_what_cannot_be_lent(lending: Lendable, terms: dict[str, Any], code: str
     nothing_lent(lending)
 
 
-def nothing_lent(lending: Lendable) -> None:
+def nothing_lent(lending: Lendable, told: int | None = 0) -> None:
     assert not list(lending.folder.glob("*.grant"))
     assert on_record(lending) == []
-    assert lent_to(lending.bundle_id) == 0
+    assert lent_to(lending.bundle_id) == told
 
 
 def test_whom_it_is_for(tmp_path: Path, home: Path, people: People) -> None:
@@ -231,6 +233,17 @@ def test_what_was_withdrawn_is_not_lent(lending: Lendable) -> None:
         lending.grant()
     assert caught.value.code == "withdrawn"
     nothing_lent(lending)
+
+
+def test_a_file_that_says_so_is_believed_on_any_machine(
+    lending: Lendable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    withdraw(lending.double, keys=lending.people.ada)
+    monkeypatch.setenv("CAMEO_HOME", str(tmp_path / "elsewhere"))
+    with pytest.raises(NotPermitted) as caught:
+        lending.grant()
+    assert caught.value.code == "withdrawn"
+    nothing_lent(lending, None)
 
 
 def test_nothing_is_replaced(lending: Lendable) -> None:
@@ -373,6 +386,19 @@ def test_what_has_ended_is_not_passed_on(lending: Lendable, monkeypatch: pytest.
     with pytest.raises(NotPermitted) as caught:
         lending.delegate()
     assert caught.value.code == "expired"
+
+
+def test_clocks_that_differ_a_little(lending: Lendable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The owner's clock is half a minute ahead: what the friend passes on begins no earlier than what they got."""
+    now = time.time()
+    with monkeypatch.context() as patch:
+        patch.setattr("cameo.lending.time.time", lambda: now + 30)
+        lending.grant(delegable=True)
+    lending.delegate()
+    chain = verify_chain(read_tokens(lending.folder / "tool.grant"), lending.people.ada.public)
+    assert chain.delegation is not None
+    assert chain.delegation.nbf == chain.grant.nbf
+    assert lending.open("tool.grant", holder=lending.people.tool)
 
 
 def test_a_delegation_replaces_nothing(lending: Lendable) -> None:

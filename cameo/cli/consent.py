@@ -28,6 +28,7 @@ from cameo.seal.terms import (
     Purpose,
     load_terms,
     resolve_terms,
+    today,
 )
 
 T = TypeVar("T")
@@ -53,21 +54,20 @@ def agreed_terms(file: Path | None, generators: Sequence[str], yes: bool) -> Con
     """
     from cameo.grants.guard import list_digest
 
-    today = datetime.date.today()
     if file is not None:
         terms = load_terms(file)
     elif yes or not sys.stdin.isatty():
         terms = DEFAULT_TERMS
     else:
-        terms = ask_terms(today)
-    terms = resolve_terms(terms, generators, today, list_digest())
+        terms = ask_terms(today())
+    terms = resolve_terms(terms, generators, today(), list_digest())
     for line in text_shown(terms):
         terminal.say(line)
     terminal.confirm("Do you agree?", yes)
     return terms
 
 
-def ask_terms(today: datetime.date) -> ConsentTerms:
+def ask_terms(first: datetime.date) -> ConsentTerms:
     """Ask for the terms of a consent, question by question; Enter takes what stands in brackets.
 
     Raises:
@@ -80,8 +80,8 @@ def ask_terms(today: datetime.date) -> ConsentTerms:
     audience = _ask(who, "1" if personal else "2", _audience)
     if personal and audience != "owner":
         purposes = (Purpose("personal"),)  # without the words that say it is for the owner
-    year = today + datetime.timedelta(days=VALID_DAYS)
-    until = _ask("Until when? A day, or 30 days, 6 months, 1 year", year.isoformat(), partial(_day, today=today))
+    year = first + datetime.timedelta(days=VALID_DAYS)
+    until = _ask("Until when? A day, or 30 days, 6 months, 1 year", year.isoformat(), partial(_day, first=first))
     delegable = audience != "owner" and _ask("May they pass it on, once", "no", _yes)
     commercial = _ask("May money be made with it", "no", _yes)
     always = ", ".join(use for use in PROHIBITIONS if use in ALWAYS_PROHIBITED)
@@ -141,16 +141,16 @@ def _audience(text: str) -> Audience:
     raise ValueError("answer 1, 2, 3 or 4")
 
 
-def _day(text: str, today: datetime.date) -> datetime.date:
+def _day(text: str, first: datetime.date) -> datetime.date:
     length = _LENGTH.fullmatch(text.lower())
     if length:
-        day = today + datetime.timedelta(days=int(length[1]) * _UNIT_DAYS[length[2][0]])
+        day = first + datetime.timedelta(days=int(length[1]) * _UNIT_DAYS[length[2][0]])
     else:
         try:
             day = datetime.date.fromisoformat(text)
         except ValueError:
-            raise ValueError(f"write a day like {today.year + 1}-03-31, or 30 days, 6 months, 1 year") from None
-    if not today <= day <= today + datetime.timedelta(days=_LONGEST_DAYS):
+            raise ValueError(f"write a day like {first.year + 1}-03-31, or 30 days, 6 months, 1 year") from None
+    if not first <= day <= first + datetime.timedelta(days=_LONGEST_DAYS):
         raise ValueError("choose a day from today on, and not more than ten years ahead")
     return day
 

@@ -195,7 +195,9 @@ def _show(made: Granted, as_json: bool, head: str) -> None:
         "delegable": made.delegable,
     }
     rows = [("id", made.id), *(("allows", line) for line in describe_scope(made.scope))]
-    rows.append(("held by", made.holder or "everyone"))
+    # Fingerprints have 64 digits, the ids of groups 32.
+    held = made.holder if len(made.holder) == 64 else f"the group {made.holder}"
+    rows.append(("held by", held if made.holder else "everyone"))
     rows.append(("opens at", f"host {made.host}"))
     rows.append(("until", terminal.moment(made.expires)))
     rows.append(("passed on", "once, narrowed" if made.delegable else "not"))

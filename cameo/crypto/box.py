@@ -24,6 +24,8 @@ SALT_BYTES = 16
 CHUNK_BYTES = 64 * 1024
 TAG_BYTES = 16
 
+_HINT = "the file was changed or is damaged: do not use it"
+
 
 def fresh_key() -> bytes:
     """Draw a 32-byte key from the system's random source."""
@@ -103,9 +105,9 @@ def open_stream(key: bytes, sealed: bytes | memoryview, what: str, *context: str
     try:
         chunks = [cipher.decrypt(_nonce(i, count), body[i * step : (i + 1) * step], None) for i in range(count)]
     except InvalidTag:
-        raise NotVerified(f"{what} does not decrypt", "the file was changed or is damaged: do not use it") from None
+        raise NotVerified(f"{what} does not decrypt", _HINT, "spliced") from None
     if count > 1 and not chunks[-1]:
-        raise NotVerified(f"{what} ends in an empty chunk", "the file was changed or is damaged: do not use it")
+        raise NotVerified(f"{what} ends in an empty chunk", _HINT, "malformed")
     return b"".join(chunks)
 
 

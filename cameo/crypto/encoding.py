@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 _AGAIN = "get the file again from its owner"
 
+_TO_URL, _FROM_URL = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
+
 SHA256_HEX = r"\A[0-9a-f]{64}\Z"
 
 
@@ -53,7 +55,7 @@ def decode_base64(text: str, what: str, size: int | None = None) -> bytes:
 
 def encode_base64url(data: bytes) -> str:
     """Write `data` as base64url without padding (RFC 4648 §5, as JOSE uses it)."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+    return binascii.b2a_base64(data, newline=False).translate(_TO_URL).rstrip(b"=").decode("ascii")
 
 
 def decode_base64url(text: str, what: str, size: int | None = None) -> bytes:
@@ -68,7 +70,8 @@ def decode_base64url(text: str, what: str, size: int | None = None) -> bytes:
         NotVerified: not canonical base64url, or of another size.
     """
     try:
-        data = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        padded = text.encode("ascii").translate(_FROM_URL) + b"=" * (-len(text) % 4)
+        data = binascii.a2b_base64(padded, strict_mode=True)
     except (ValueError, binascii.Error):
         raise NotVerified(f"{what} is not base64url", _AGAIN, "malformed") from None
     if encode_base64url(data) != text:
@@ -101,7 +104,7 @@ def decode_json(raw: bytes, kind: type[T], what: str, limit: int) -> T:
         )
     try:
         # msgspec keeps the last of two equal members; another reader may keep the first. So there are none.
-        json.loads(raw.decode("utf-8"), object_pairs_hook=_unique_members, parse_constant=_refuse_constant)
+        _STRICT.decode(raw.decode("utf-8"))
         return msgspec.json.decode(raw, type=kind)
     except (ValueError, RecursionError) as error:
         raise NotVerified(f"{what} is malformed: {_one_line(error)}", _AGAIN, "malformed") from None
@@ -116,6 +119,9 @@ def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_unique_members, parse_constant=_refuse_constant)
 
 
 def _one_line(error: Exception) -> str:

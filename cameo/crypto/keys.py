@@ -27,15 +27,8 @@ _PRIME = 2**255 - 19
 # y of the eight points whose order divides 8, canonical form; the sign bit of x is ignored. The library verifies
 # such keys: one constant signature then holds for any message. Source: Chalkias, Garillot, Nikolaenko, "Taming the
 # many EdDSAs" (2020), table 1.
-_ED25519_SMALL_ORDER = frozenset(
-    {
-        0,
-        1,
-        _PRIME - 1,
-        0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7,
-        0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
-    }
-)
+_ED25519_ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+_ED25519_SMALL_ORDER = frozenset({0, 1, _PRIME - 1, _ED25519_ORDER_8, _PRIME - _ED25519_ORDER_8})
 
 # u of the points of small order on the curve and its twist. Source: cr.yp.to/ecdh.html, "How do I validate
 # Curve25519 public keys?", without the entries that are not reduced (those are refused as not canonical).
@@ -247,7 +240,8 @@ class Keys:
             raise NotPermitted(message, "check CAMEO_PASSPHRASE or type the passphrase again") from None
         keys = cls(Ed25519PrivateKey.from_private_bytes(secret[:32]), X25519PrivateKey.from_private_bytes(secret[32:]))
         if keys.public != public:
-            raise NotVerified(f"{what}: its public half belongs to other keys", "restore the key file from a copy")
+            message = f"{what}: its public half belongs to other keys"
+            raise NotVerified(message, "restore the key file from a copy", "malformed")
         return keys
 
     @classmethod
@@ -326,7 +320,8 @@ def _open_public(file: _PublicFile, what: str) -> PublicKeys:
         decode_base64(file.sign, f"{what}: sign", 32), decode_base64(file.decrypt, f"{what}: decrypt", 32)
     )
     if public.fingerprint != file.fingerprint:
-        raise NotVerified(f"{what}: the fingerprint belongs to other keys", "ask its owner for the .pub file again")
+        message = f"{what}: the fingerprint belongs to other keys"
+        raise NotVerified(message, "ask its owner for the .pub file again", "malformed")
     return public
 
 

@@ -7,6 +7,7 @@ nonces and counted uses are the ledger's (`grants.ledger`); the consent record i
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,14 @@ class Permit:
     nonce: str
 
 
-def check_request(chain: Chain, request: Request, target: Target, host: str, now: float) -> Permit:
+def check_request(
+    chain: Chain,
+    request: Request,
+    target: Target,
+    host: str,
+    now: float,
+    asks: Callable[[str], None] | None = None,
+) -> Permit:
     """Decide whether `chain` allows `request` on `target`.
 
     Args:
@@ -61,6 +69,7 @@ def check_request(chain: Chain, request: Request, target: Target, host: str, now
         target: the verified double.
         host: fingerprint of the host that is asked.
         now: Unix seconds, from a clock that does not run backwards.
+        asks: told the holder's fingerprint once the proof holds, so that a refusal after that has a name.
 
     Raises:
         NotPermitted: with the code that says why.
@@ -72,6 +81,8 @@ def check_request(chain: Chain, request: Request, target: Target, host: str, now
     require_time(chain, now)
     # 3. Its holder asks, for this very use.
     holder, nonce = verify_proof(request.proof, chain, request.use, host, now)
+    if asks is not None:
+        asks(holder.fingerprint)
     if chain.grant.group:
         _require_member(chain.grant.group, holder.fingerprint, request.group)
     # 4. Every link allows the use.

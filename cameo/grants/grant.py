@@ -30,7 +30,8 @@ LOCATION_LIMIT = 512
 
 Hex128 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 Hex256 = Annotated[str, msgspec.Meta(pattern=SHA256_HEX)]
-Seconds = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
+# Up to the last second of the year 9999: further no calendar here can say.
+Seconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
 Encoded = Annotated[str, msgspec.Meta(max_length=128)]
 
 _HINT = "get it again from whoever issued it"

@@ -35,9 +35,22 @@ class ProofClaims(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cnf: Confirmation | None = None
 
 
+def use_sha256(use: Use) -> str:
+    """Hash a use: SHA-256 (hex) of its compact JSON, members in the order of `Use`.
+
+    Raises:
+        NotPermitted: "prompt_refused": its words are no Unicode text.
+    """
+    try:
+        return sha256_hex(encode_json(use))
+    except UnicodeEncodeError:
+        message = "the request holds half a character"
+        raise NotPermitted(message, "write the prompt as UTF-8 text", "prompt_refused") from None
+
+
 def use_digest(use: Use) -> str:
-    """Hash a use (base64url SHA-256 of its compact JSON, members in the order of `Use`)."""
-    return encode_base64url(bytes.fromhex(sha256_hex(encode_json(use))))
+    """Hash a use as proofs hold it: `use_sha256`, base64url."""
+    return encode_base64url(bytes.fromhex(use_sha256(use)))
 
 
 def sign_proof(chain: Chain, use: Use, holder: KeyProvider, host: str, nonce: str, now: float) -> str:

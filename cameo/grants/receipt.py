@@ -22,6 +22,7 @@ from cameo.errors import NotVerified
 PAYLOAD_TYPE = "application/vnd.cameo.receipt.v1+json"
 LINE_LIMIT = 8 * 1024
 TEXT_LIMIT = 64
+LAST_SECOND = 253_402_300_799  # of the year 9999
 _MOST_SECONDS = 1e9
 _TEXTS = ("code", "rule", "purpose", "action", "generator")
 _IDS = {"bundle_id": 32, "grant": 32, "delegation": 32}
@@ -91,7 +92,7 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     previous_sha256: _MaybeSha256
     double_seq: Annotated[int, msgspec.Meta(ge=0)]
     double_previous_sha256: _MaybeSha256
-    at: Annotated[int, msgspec.Meta(ge=0)]
+    at: Annotated[int, msgspec.Meta(ge=0, le=LAST_SECOND)]
     host: _Fingerprint
     decision: Decision
     code: _Text
@@ -138,7 +139,7 @@ def write_receipt(entry: Entry, link: Link, at: float, host: KeyProvider) -> tup
     Returns:
         The receipt, its line without a line end, and the SHA-256 (hex) of its payload.
     """
-    place = {"version": 1, **asdict(link), "at": max(0, int(at)), "host": host.public.fingerprint}
+    place = {"version": 1, **asdict(link), "at": min(max(0, int(at)), LAST_SECOND), "host": host.public.fingerprint}
     receipt = msgspec.convert({**place, **asdict(entry)}, Receipt)
     payload = encode_json(receipt)
     return receipt, encode_json(sign_envelope(PAYLOAD_TYPE, payload, [host])), sha256_hex(payload)

@@ -15,6 +15,7 @@ Words = Annotated[tuple[Word, ...], msgspec.Meta(min_length=1, max_length=64)]
 
 _SETS = ("actions", "purposes", "outputs", "modalities", "generators")
 _LIMITS = ("max_uses", "max_seconds", "max_pixels")
+_LONGEST_S, _LARGEST = 86_400, 2**31
 _HINT = "ask whoever granted it for one that covers this"
 
 
@@ -35,7 +36,7 @@ class Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     modalities: Annotated[tuple[Literal["face", "voice"], ...], msgspec.Meta(min_length=1, max_length=2)]
     generators: Words
     max_uses: Annotated[int, msgspec.Meta(ge=1, le=2**31)] | None = None
-    max_seconds: Annotated[float, msgspec.Meta(gt=0, le=86400)] | None = None
+    max_seconds: Annotated[float, msgspec.Meta(gt=0, le=86_400)] | None = None
     max_pixels: Annotated[int, msgspec.Meta(ge=1, le=2**31)] | None = None
     commercial: bool = False
 
@@ -58,12 +59,25 @@ def require_narrower(child: Scope, parent: Scope) -> None:
         raise _widened("commercial use")
 
 
+def require_possible(use: Use) -> None:
+    """Check that a use has a length and a size.
+
+    Raises:
+        NotPermitted: "too_long" or "too_large": it is negative, or no number.
+    """
+    if not 0 <= use.seconds <= _LONGEST_S:
+        raise NotPermitted(f"a clip cannot last {use.seconds:g} s", "ask for a length that is one", "too_long")
+    if not 0 <= use.pixels <= _LARGEST:
+        raise NotPermitted(f"a frame cannot have {use.pixels} pixels", "ask for a size that is one", "too_large")
+
+
 def require_covered(scope: Scope, use: Use) -> None:
     """Check that `scope` allows `use`.
 
     Raises:
         NotPermitted: "wrong_purpose", "out_of_scope", "too_long" or "too_large".
     """
+    require_possible(use)
     if use.purpose not in scope.purposes:
         message = f"the grant is for {_listed(scope.purposes)}, not for {use.purpose!r}"
         raise NotPermitted(message, _HINT, "wrong_purpose")

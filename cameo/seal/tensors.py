@@ -81,8 +81,16 @@ def _parse_header(raw: bytes, what: str) -> dict[str, Any]:
             raise ValueError("duplicate member")
         return members
 
+    def whole(digits: str) -> int:
+        # The library takes -0 for a float.
+        if digits.startswith("-"):
+            raise ValueError("negative number")
+        return int(digits)
+
     try:
-        header = json.loads(raw.decode("utf-8"), object_pairs_hook=unique)
+        header = json.loads(raw.decode("utf-8"), object_pairs_hook=unique, parse_int=whole)
+        # It also refuses halves of surrogate pairs, which Python's reader lets pass.
+        msgspec.json.decode(raw)
     except (ValueError, RecursionError):
         raise _bad(what, "a malformed header") from None
     if not isinstance(header, dict) or raw[:1] != b"{":

@@ -139,6 +139,11 @@ def load_terms(path: str | os.PathLike[str]) -> ConsentTerms:
     return parse_terms(text, str(path))
 
 
+def today() -> datetime.date:
+    """Return the day it is in UTC: the days of a consent begin and end there, wherever a machine says it is."""
+    return datetime.datetime.now(datetime.UTC).date()
+
+
 def resolve_terms(
     terms: ConsentTerms, generators: Iterable[str], today: datetime.date, guard_sha256: str = ""
 ) -> ConsentTerms:

@@ -38,8 +38,9 @@ def sum_up(terms: ConsentTerms, withdrawn: bool = False, lent: int | None = None
     """
     ends = {purpose.valid_until for purpose in terms.purposes}
     names = [purpose.id if len(ends) == 1 else f"{purpose.id}{_until(purpose)}" for purpose in terms.purposes]
-    use = "withdrawn: may not be used any more" if withdrawn else f"may be used in: {', '.join(names)}"
-    said = [use, f"never: {', '.join(terms.prohibited)}"]
+    if withdrawn:
+        return "withdrawn: may not be used any more"
+    said = [f"may be used in: {', '.join(names)}", f"never: {', '.join(terms.prohibited)}"]
     if len(ends) == 1:
         said.append(_until(terms.purposes[0]).strip())
     if lent is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from cameo.crypto.box import commit, fresh_key, seal_stream, wrap_key
 from cameo.crypto.encoding import encode_base64, encode_json, sha256_hex
@@ -24,8 +25,7 @@ from cameo.seal.manifest import (
 from cameo.seal.unlock import modality_key, part_context, wrap_context
 
 
-@dataclass(frozen=True, slots=True)
-class SealedParts:
+class SealedParts(msgspec.Struct, frozen=True):
     """Hold encrypted parts, and what a manifest says of them and of their keys.
 
     Attributes:

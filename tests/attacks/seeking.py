@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from cameo.crypto.keys import Keys
 from cameo.errors import NotPermitted
 from cameo.seal.unlock import WRAPPED_BYTES
@@ -66,12 +64,13 @@ def unwrapped(folder: Path, people: Mapping[str, Keys], infos: Iterable[bytes]) 
     return found
 
 
-def reachable(value: Any, seen: set[int] | None = None) -> Iterator[bytes]:
-    """Yield every string of bytes that can be got from a value by looking: attributes, members, items."""
-    seen = set() if seen is None else seen
+def reachable(value: Any, seen: dict[int, Any] | None = None) -> Iterator[bytes]:
+    """Yield every string of bytes that can be got from a value of ours by looking: attributes, members, items."""
+    # Kept alive: the id of what was let go is given to something else.
+    seen = {} if seen is None else seen
     if id(value) in seen or isinstance(value, type | Keys):
         return
-    seen.add(id(value))
+    seen[id(value)] = value
     if isinstance(value, bytes | bytearray | memoryview):
         yield bytes(value)
     elif isinstance(value, str):
@@ -82,7 +81,7 @@ def reachable(value: Any, seen: set[int] | None = None) -> Iterator[bytes]:
     elif isinstance(value, list | tuple | set | frozenset):
         for item in value:
             yield from reachable(item, seen)
-    elif isinstance(value, msgspec.Struct) or hasattr(value, "__dict__") or hasattr(value, "__slots__"):
+    elif type(value).__module__.startswith("cameo"):
         names = {*getattr(value, "__dict__", ()), *getattr(value, "__struct_fields__", ())}
         names |= {slot for kind in type(value).__mro__ for slot in getattr(kind, "__slots__", ())}
         for name in names:

@@ -15,7 +15,7 @@ import cameo
 from cameo.errors import NotPermitted, NotVerified
 from cameo.grants.ledger import Ledger
 from cameo.grants.publish import Published, publish_files
-from cameo.grants.status import sign_status
+from cameo.grants.status import sign_status, status_uri
 from cameo.publishing import published, take_status
 from cameo.recalling import Revoked
 from cameo.registry.store import Double, Registry
@@ -165,6 +165,36 @@ def test_status_of_another_owner(lab: Lab) -> None:
     )
     publish(lab, Published(forged, {}, ()))
     lab.refused("wrong_list", NotVerified, lab.by(grant, status=site))
+
+
+def test_status_of_another_owner_named_in_the_grant(lab: Lab) -> None:
+    """A grant that points to another list, or behind the end of the right one, has no bit that could take it back."""
+    token = lab.token(lab.grant())
+    index = claims_of(token)["status"]["status_list"]
+    uri = status_uri(EVE.public.fingerprint)
+    forged = resigned(token, ADA, status={"status_list": {**index, "uri": uri}})
+    lab.refused("wrong_list", NotVerified, lab.by(lab.token_file(forged)))
+    forged = resigned(token, ADA, status={"status_list": {**index, "idx": 2**24 - 1}})
+    lab.refused("malformed", NotVerified, lab.by(lab.token_file(forged)))
+
+
+def test_registry_rolled_back(lab: Lab) -> None:
+    """A copy of the owner's registry from before the revocation is put back: the host remembers more than it says."""
+    grant, other = lab.grant(), lab.grant()
+    before = (lab.home / "registry.sqlite").read_bytes()
+    revoke(grant)
+    lab.refused("revoked", NotPermitted, lab.by(grant))
+    (lab.home / "registry.sqlite").write_bytes(before)
+    for path in (grant, other):
+        lab.refused("status_rollback", NotPermitted, lab.by(path))
+
+
+def test_registry_thrown_away(lab: Lab) -> None:
+    grant = lab.grant()
+    revoke(grant)
+    lab.refused("revoked", NotPermitted, lab.by(grant))
+    (lab.home / "registry.sqlite").unlink()
+    lab.refused("status_unknown", NotPermitted, lab.by(grant))
 
 
 def test_group_rolled_back(lab: Lab) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.attacks.conftest import ADA, BOB, EVE, STUDIO, TOOL, USE, Lab
 from tests.attacks.forging import b64url, claims_of, header_of, resigned, sign_raw
 
 PRIME = 2**255 - 19
+ORDER = 2**252 + 27742317777372353535851937790883648493  # of the large group
 _D = -121665 * pow(121666, -1, PRIME) % PRIME
 Point = tuple[int, int]
 
@@ -54,15 +56,16 @@ def point_at(y: int) -> Point | None:
 
 def eight_points() -> list[Point]:
     """Multiply points by the large prime order until one of order 8 is left, and take all its multiples."""
-    order = 2**252 + 27742317777372353535851937790883648493
     for y in range(2, 100):
         point = point_at(y)
-        if point and times(4, small := times(order, point)) != (0, 1):
+        if point and times(4, small := times(ORDER, point)) != (0, 1):
             return [times(number, small) for number in range(8)]
     raise AssertionError("no point found")
 
 
 EIGHT = eight_points()
+EIGHT_BYTES = [little(y | (x & 1) << 255) for x, y in EIGHT]
+CONSTANT = little(1) + bytes(32)
 # Each with either sign bit, and the spellings that are not reduced.
 ED25519 = {f"{n} of 8, sign {sign}": little(y | sign << 255) for n, (_, y) in enumerate(EIGHT) for sign in (0, 1)}
 ED25519 |= {f"not reduced {y}": little(PRIME + y) for y in (0, 1, 2, 18)}
@@ -107,14 +110,19 @@ def test_small_order_key_of_a_holder(lab: Lab, sign: bytes, decrypt: bytes) -> N
 
 @pytest.mark.parametrize("number", range(8))
 def test_small_order_key_in_the_proof_of_a_grant_for_everyone(lab: Lab, number: int) -> None:
-    """Here the key comes from whoever asks; a signature of nothing would do, and the receipt would name nobody."""
+    """Here the key comes from whoever asks. Nobody's key would do, with a signature that nobody made."""
     grant = lab.grant("everyone", delegable=False)
     proof = prove(grant, USE, BOB, STUDIO.public.fingerprint, challenge(STUDIO), lab.clock())
-    weak = confirmation(ED25519[f"{number} of 8, sign 0"], BOB.public.decrypt_bytes)
-    claims = {**claims_of(proof), "cnf": weak}
-    signing = sign_raw({**header_of(proof), "kid": weak["kid"]}, claims, BOB).rpartition(".")[0]
-    constant = f"{signing}.{b64url(little(1) + bytes(32))}"
-    lab.refused("weak_key", NotVerified, lab.by(grant, None, proof=constant))
+    weak = confirmation(EIGHT_BYTES[number], BOB.public.decrypt_bytes)
+    head, claims = {**header_of(proof), "kid": weak["kid"]}, {**claims_of(proof), "cnf": weak}
+    for back in range(100):
+        earlier = {**claims, "iat": claims["iat"] - back}
+        message = sign_raw(head, earlier, BOB).rpartition(".")[0]
+        # S = 0 and R = the identity hold for every message whose hash is a multiple of the key's order.
+        hashed = hashlib.sha512(CONSTANT[:32] + EIGHT_BYTES[number] + message.encode()).digest()
+        if int.from_bytes(hashed, "little") % ORDER % 8 == 0:
+            break
+    lab.refused("weak_key", NotVerified, lab.by(grant, None, proof=f"{message}.{b64url(CONSTANT)}"))
     assert lab.open(lab.by(grant, EVE))
 
 
@@ -152,9 +160,8 @@ def test_small_order_host_key_gets_no_content_key(lab: Lab) -> None:
 
 def test_constant_signature_verifies_nothing() -> None:
     """The library itself would take it for any message under the identity; no key of ours does."""
-    constant = little(1) + bytes(32)
     for keys in (ADA, BOB, Keys.generate()):
-        assert not keys.public.verifies(constant, b"anything")
+        assert not keys.public.verifies(CONSTANT, b"anything")
 
 
 def test_the_points_above_are_those_of_small_order() -> None:

@@ -86,12 +86,12 @@ def test_a_grant_as_json(cli: Cli, desk: Lendable) -> None:
 
 
 def test_to_a_group_and_to_everyone(cli: Cli, desk: Lendable) -> None:
-    toml = '[[purposes]]\nid = "birthday"\naudience = "everyone"'
+    toml = '[[purposes]]\nid = "birthday"\naudience = "everyone"\ndelegable = true'
     seal_lendable(desk.folder, desk.people, some_parts(), ENCODER, toml)
     group = json.loads(cli("group", "friends.group", "--key", "ada.key", "--add", "bob.pub", "--json").out)
     common = ["grant", "ada.cameo", "--key", "ada.key", "--host", "studio.pub", "--purpose", "birthday"]
     lines = plain(cli(*common, "--to-group", "friends.group", "-o", "friends.grant"))
-    assert f"  held by    {group['id']}" in lines
+    assert f"  held by    the group {group['id']}" in lines
     lines = plain(cli(*common, "--to-everyone", "-o", "all.grant"))
     assert "  held by    everyone" in lines
     fails(cli(*common, "--to-everyone", "--delegable", "-o", "x.grant"), 2, "cannot be passed on")

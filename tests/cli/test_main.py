@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from pathlib import Path
 
 import pytest
 
 import cameo
 from cameo.cli import VERBS, arguments, main, terminal
 from cameo.errors import CameoError, NotVerified
+from tests.lendable import Lendable
 
-from .conftest import Cli, Folder, run_process
+from .conftest import PASSPHRASE, Cli, Folder, run_process
 
 HEAVY = ["numpy", "scipy", "torch", "torchaudio", "onnxruntime", "cv2", "av", "insightface", "speechbrain", "diffusers"]
 LOADED = "import sys; from cameo.cli import main; status = main(sys.argv[1:]); "
-REPORT = f"print('LOADED', [m for m in {HEAVY!r} + ['matplotlib', 'sqlalchemy', 'rich'] if m in sys.modules], status)"
+# What lending needs, and looking at a double does not.
+LENDING = ["sqlalchemy", "alembic", "rich", "httpx", "joserfc", "confusable_homoglyphs"]
+REPORT = f"print('LOADED', [m for m in {[*HEAVY, 'matplotlib']!r} if m in sys.modules], status)"
+EVERYTHING = f"print('LOADED', [m for m in {[*HEAVY, 'matplotlib', *LENDING]!r} if m in sys.modules], status)"
 
 
 def test_help_lists_every_verb(cli: Cli) -> None:
@@ -60,16 +65,48 @@ def test_options_are_not_guessed(cli: Cli, folder: Folder) -> None:
     assert cli("verify", folder.double, "--own", folder.pub).status == 2
 
 
-@pytest.mark.parametrize("verb", ["verify", "inspect"])
 @pytest.mark.parametrize("json_too", [[], ["--json"]])
-def test_looking_at_a_double_loads_no_media_library(folder: Folder, verb: str, json_too: list[str]) -> None:
-    done = run_process(verb, folder.double, "--owner", folder.pub, *json_too, code=LOADED + REPORT)
+def test_verifying_loads_neither_media_nor_lending(folder: Folder, json_too: list[str]) -> None:
+    done = run_process("verify", folder.double, "--owner", folder.pub, *json_too, code=LOADED + EVERYTHING)
     assert done.stdout.splitlines()[-1] == "LOADED [] 0", done.stderr
 
 
+@pytest.mark.parametrize("json_too", [[], ["--json"]])
+def test_looking_at_a_double_loads_no_media_library(folder: Folder, home: Path, json_too: list[str]) -> None:
+    words = ["inspect", folder.double, "--owner", folder.pub, *json_too]
+    done = run_process(*words, code=LOADED + REPORT, CAMEO_HOME=str(home))
+    assert done.stdout.splitlines()[-1] == "LOADED [] 0", done.stderr
+    assert not home.exists(), "looking leaves nothing behind"
+
+
+def test_lending_and_auditing_load_no_media_library(desk: Lendable, home: Path) -> None:
+    env = {"CAMEO_HOME": str(home), "CAMEO_PASSPHRASE": PASSPHRASE}
+    lend = ["ada.cameo", "--key", "ada.key", "--to", "bob.pub", "--host", "studio.pub", "--purpose", "birthday"]
+    for words in (
+        ["grant", *lend, "--delegable", "-o", "bob.grant"],
+        ["delegate", "bob.grant", "--key", "bob.key", "--to", "tool.pub", "-o", "tool.grant"],
+        ["inspect", "tool.grant", "--owner", "ada.pub"],
+        ["revoke", "bob.grant", "--key", "ada.key"],
+        ["status", "publish", "--key", "ada.key", "-o", "status"],
+        ["status", "fetch", "status", "--owner", "ada.pub", "--host", "studio.key"],
+        ["audit"],
+        ["erase", "ada.cameo", "--yes"],
+    ):
+        done = run_process(*words, code=LOADED + REPORT, **env)
+        assert done.stdout.splitlines()[-1] == "LOADED [] 0", (words, done.stderr)
+
+
 def test_help_loads_nothing_heavy() -> None:
-    assert run_process("--help", code=LOADED + REPORT).stdout.splitlines()[-1] == "LOADED [] 0"
-    assert run_process(code="import sys, cameo; status = 0; " + REPORT).stdout.splitlines()[-1] == "LOADED [] 0"
+    assert run_process("--help", code=LOADED + EVERYTHING).stdout.splitlines()[-1] == "LOADED [] 0"
+    assert run_process(code="import sys, cameo; status = 0; " + EVERYTHING).stdout.splitlines()[-1] == "LOADED [] 0"
+
+
+def test_help_shows_how_to_lend() -> None:
+    """Every line of the two stories at the end is one that its verb understands."""
+    shown = run_process("--help").stdout
+    assert all(len(line) < 120 for line in shown.splitlines())
+    lines = [line.strip() for line in shown.splitlines() if line.startswith("  cameo ")]
+    assert {line.split()[1] for line in lines} >= {"enroll", "grant", "cast", "revoke"}
 
 
 def test_every_trust_door_opens_without_a_media_library() -> None:

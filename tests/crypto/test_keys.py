@@ -15,7 +15,7 @@ from cameo.errors import NotPermitted, NotVerified, OutputError, UsageError
 
 P = 2**255 - 19
 ORDER_8 = (
-    0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7,
+    0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7,
     0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
 )
 SMALL_ED25519 = [y | sign << 255 for y in (0, 1, P - 1, P, P + 1, *ORDER_8) for sign in (0, 1)]
@@ -155,6 +155,30 @@ def test_library_verifies_small_order_keys_and_we_do_not() -> None:
         Ed25519PublicKey.from_public_bytes(identity).verify(forged, message)
     with pytest.raises(NotVerified):
         load_ed25519(identity)
+
+
+def test_the_small_order_points_are_those_of_the_curve() -> None:
+    """Check the constants, which were typed, against the equation -x^2 + y^2 = 1 + d x^2 y^2 (RFC 8032, 5.1)."""
+    prime = 2**255 - 19
+    d = -121665 * pow(121666, -1, prime) % prime
+
+    def add(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
+        (x1, y1), (x2, y2) = a, b
+        product = d * x1 * x2 * y1 * y2
+        x = (x1 * y2 + x2 * y1) * pow(1 + product, -1, prime) % prime
+        y = (y1 * y2 + x1 * x2) * pow(1 - product, -1, prime) % prime
+        return x, y
+
+    for y in (0, 1, P - 1, *ORDER_8):
+        x2 = (y * y - 1) * pow(d * y * y + 1, -1, prime) % prime
+        x = pow(x2, (prime + 3) // 8, prime)
+        if x * x % prime != x2:
+            x = x * pow(2, (prime - 1) // 4, prime) % prime
+        assert x * x % prime == x2, f"{y:#x} is on no point of the curve"
+        doubled = (x, y)
+        for _ in range(3):
+            doubled = add(doubled, doubled)
+        assert doubled == (0, 1), f"{y:#x} has an order above 8"
 
 
 @pytest.mark.parametrize("y", SMALL_ED25519)

@@ -32,7 +32,9 @@ def _text(*path: str) -> str:
 def _records(text: str) -> Iterator[dict[str, str]]:
     """Read `NAME = value` records, one after every COUNT."""
     for block in re.split(r"^COUNT\s*=.*$", text, flags=re.MULTILINE)[1:]:
-        yield {name.lower(): value for name, value in re.findall(r"^(\w+)[ \t]*=[ \t]*(.*?)[ \t]*$", block, re.MULTILINE)}
+        yield {
+            name.lower(): value for name, value in re.findall(r"^(\w+)[ \t]*=[ \t]*(.*?)[ \t]*$", block, re.MULTILINE)
+        }
 
 
 def _unquoted(value: str) -> bytes:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import atheris
+import atheris  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
 # Only what is imported within is instrumented: libraries would slow it down and lead it astray.
 with atheris.instrument_imports(include=["cameo.grants", "cameo.seal", "cameo.crypto"]):

@@ -160,7 +160,7 @@ def test_the_longest_receipt_fits_its_line() -> None:
     digests = dict.fromkeys(("owner", "consent_sha256", "holder", "request_sha256", "output_sha256"), "f" * 64)
     for some in (texts, texts_wide):
         entry = cleaned(Entry("released", **some, **ids, **digests, seconds=1e9))
-        _, line, _ = write_receipt(entry, Link(2**53, "f" * 64, 2**53, "f" * 64), 2**40, HOST)
+        _, line, _ = write_receipt(entry, Link(2**53, "f" * 64, 2**53, "f" * 64), 253_402_300_799, HOST)
         assert len(line) < LINE_LIMIT / 2
 
 

@@ -32,8 +32,9 @@ RECEIPT_TYPE = "application/vnd.cameo.receipt.v1+json"
 PASSPHRASE = "correct horse battery staple"
 _PRIME = 2**255 - 19
 # y of the points of order 8 (edwards25519), u of those of order 8 (curve25519).
-_ED_ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7
+_ED_ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 _X_ORDER_8 = 325606250916557431795983626356110631294008115727848805560023387167927233504
+_X_OTHER_ORDER_8 = pow(_X_ORDER_8, -1, _PRIME)
 
 
 def tensors() -> Iterator[Vector]:
@@ -144,6 +145,7 @@ def keys() -> Iterator[Vector]:
         ("sign-order-4", "weak_key", "Ed25519, order 4", _pub(little(0))),
         ("sign-order-4-negative", "weak_key", "Ed25519, order 4, sign bit set", _pub(little(1 << 255))),
         ("sign-order-8", "weak_key", "Ed25519, order 8", _pub(little(_ED_ORDER_8))),
+        ("sign-order-8-other", "weak_key", "Ed25519, order 8", _pub(little(_PRIME - _ED_ORDER_8))),
         (
             "sign-not-reduced",
             "weak_key",
@@ -153,6 +155,7 @@ def keys() -> Iterator[Vector]:
         ("sign-not-canonical", "weak_key", "Ed25519, y = p + 3", _pub(little(_PRIME + 3))),
         ("decrypt-zero", "weak_key", "X25519, u = 0", _pub(sign, little(0))),
         ("decrypt-order-8", "weak_key", "X25519, order 8", _pub(sign, little(_X_ORDER_8))),
+        ("decrypt-order-8-other", "weak_key", "X25519, order 8", _pub(sign, little(_X_OTHER_ORDER_8))),
         ("decrypt-not-reduced", "weak_key", "X25519, u = p + 9", _pub(sign, little(_PRIME + 9))),
         ("decrypt-top-bit", "weak_key", "X25519, the top bit is set", _pub(sign, little(9 | 1 << 255))),
         ("sign-short", "malformed", "31 bytes", _pub(sign[:31])),
