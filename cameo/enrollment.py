@@ -19,10 +19,10 @@ from cameo.adapt.others import rendered_people
 from cameo.adapt.recipe import Recipe
 from cameo.adapt.train import tune
 from cameo.capture.clip import read_clip
-from cameo.capture.quality import assess, require_good
+from cameo.capture.quality import add_voices, assess, require_good
 from cameo.capture.speech import find_speech
 from cameo.embed.face import load_face_encoder
-from cameo.embed.person import pool_face, pool_voice
+from cameo.embed.person import pool_face, pool_windows
 from cameo.embed.template import pack_template
 from cameo.embed.voice import load_voice_encoder
 from cameo.errors import UsageError
@@ -56,7 +56,8 @@ class EnrollOptions:
 
     Attributes:
         generator: which generator to tune for.
-        face_model, voice_model: the encoders: "embedded", or "insightface:FOLDER" for the face.
+        face_model, voice_model: the encoders: "embedded"; "insightface:NAME" or a folder, "onnx:FILE" for the face;
+            "ecapa:NAME" or a folder for the voice. See `docs/reference/models.md`.
         terms: what the person allows.
         method: how they agreed: "interactive", "flag", or "api" when the calling program asked them.
         recipe: settings of the tuning.
@@ -124,7 +125,9 @@ def enroll(
     # 2. Embed.
     with steps("embedding face and voice"):
         face, frame_likeness, frames_used = pool_face(face_encoder, recording, track, quality)
-        voice_template, window_likeness = pool_voice(voice_encoder, speech)
+        windows = voice_encoder.embed_windows(speech.samples)
+        voice_template, window_likeness = pool_windows(windows, voice_encoder.info)
+        quality = add_voices(quality, windows)
     # 3. Adapt.
     with steps("tuning"):
         usable = torch.from_numpy(np.array([not reason for reason in quality.reasons]))

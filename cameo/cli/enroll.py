@@ -72,9 +72,14 @@ def _read(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--report", type=Path, metavar="HTML", help="write a page that shows what was made")
     parser.add_argument("--generator", default="reference", metavar="NAME", help="tune for it (default: reference)")
     parser.add_argument(
-        "--face-model", default="embedded", metavar="MODEL", help="embedded (default), or insightface:FOLDER"
+        "--face-model",
+        default="embedded",
+        metavar="MODEL",
+        help="embedded (default), insightface:NAME or FOLDER, onnx:FILE",
     )
-    parser.add_argument("--voice-model", default="embedded", metavar="MODEL", help="embedded (default)")
+    parser.add_argument(
+        "--voice-model", default="embedded", metavar="MODEL", help="embedded (default), ecapa:NAME or FOLDER"
+    )
     parser.add_argument("--yes", action="store_true", help="you have read the consent text and agree")
     parser.add_json()
     return parser.parse_args(words)

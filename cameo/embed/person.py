@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cameo.embed.face import FaceEncoder
-    from cameo.embed.voice import VoiceEncoder
-    from cameo.records import Bool, Clip, EncoderInfo, FaceTrack, Float32, QualityReport, Speech, Template
+    from cameo.records import Bool, Clip, EncoderInfo, FaceTrack, Float32, QualityReport, Template
 
     Indices = NDArray[np.intp]
 
@@ -43,17 +42,12 @@ def pool_face(
     return template, likeness, used
 
 
-def pool_voice(encoder: VoiceEncoder, speech: Speech) -> tuple[Template, Float32]:
-    """Pool windows of the speech; returns the template and the cosine of each window to it, `[K]`.
+def pool_windows(windows: Float32, encoder: EncoderInfo) -> tuple[Template, Float32]:
+    """Pool `[K, D]` windows of speech; returns the template and the cosine of each window to it, `[K]`.
 
     Raises:
-        CaptureRejected: there is less than a second of speech.
+        CaptureRejected: there are none: less than a second of speech.
     """
-    return pool_windows(encoder.embed_windows(speech.samples), encoder.info)
-
-
-def pool_windows(windows: Float32, encoder: EncoderInfo) -> tuple[Template, Float32]:
-    """Pool `[K, D]` windows as `pool_voice` does, for a caller that also wants to look at them."""
     template = pool(windows, None, encoder)
     return template, (windows @ template.vector).astype(np.float32)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cameo.embed.person import FRAMES, SIDE_FRAMES, best_frames, pool_face, pool_voice, pool_windows, with_sides
+from cameo.embed.person import FRAMES, SIDE_FRAMES, best_frames, pool_face, pool_windows, with_sides
 from cameo.embed.template import views_of
 from cameo.errors import CaptureRejected
-from cameo.records import Clip, EncoderInfo, FaceTrack, QualityReport, Speech
+from cameo.records import Clip, EncoderInfo, FaceTrack, QualityReport
 from tests.conftest import RenderedPerson
 
 INFO = EncoderInfo("made", "face", "0" * 64, 4, "consistency-only", "", 0.5, "made")
@@ -97,17 +97,8 @@ def test_too_few_faces_are_refused(person: RenderedPerson, person_track: FaceTra
 
 
 def test_windows_of_speech() -> None:
-    class Hears:
-        info = EncoderInfo("made", "voice", "0" * 64, 2, "consistency-only", "", 0.5, "made")
-
-        def embed(self, samples: np.ndarray) -> np.ndarray:
-            raise NotImplementedError
-
-        def embed_windows(self, samples: np.ndarray) -> np.ndarray:
-            assert len(samples) == 80_000
-            return np.array([[1, 0], [1, 0], [0.8, 0.6]], np.float32)
-
-    template, likeness = pool_voice(Hears(), Speech(np.ones(80_000, np.float32), np.zeros((1, 2))))
+    info = EncoderInfo("made", "voice", "0" * 64, 2, "consistency-only", "", 0.5, "made")
+    template, likeness = pool_windows(np.array([[1, 0], [1, 0], [0.8, 0.6]], np.float32), info)
     assert likeness.shape == (3,)
     assert likeness[0] > likeness[2]
     assert template.encoder.modality == "voice"
