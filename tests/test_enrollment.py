@@ -160,7 +160,7 @@ def test_terms_are_what_gets_sealed(enrolled: Enrolled) -> None:
 def test_a_run_broken_off_while_tuning_goes_on(selfie: Path, home: Path, tmp_path: Path) -> None:
     keys, out = cameo.Keys.generate(), tmp_path / "a.cameo"
     options = EnrollOptions(
-        recipe=dataclasses.replace(quick_recipe(), steps=6),
+        recipe=dataclasses.replace(quick_recipe(), steps=6, patience=9),
         report=tmp_path / "a.html",
         terms=ConsentTerms((Purpose("birthday"),)),
     )

@@ -133,7 +133,8 @@ def _loop(
     optimiser = torch.optim.AdamW(descended, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.0)
     if kept is not None:
         _restore(kept, run, optimiser)
-        stale = sum(step.step > run.best_step for step in run.curve)
+        # Counted as the loop counts: what was judged before it began does not tire it.
+        stale = sum(step.step > max(run.best_step, 1) for step in run.curve)
     else:  # what has a closed form is learned in one step
         run.step, run.average = 1, _copy(run.params)
         _judge(generator, identity, held, judge, recipe, run, math.nan, time.monotonic() - start)

@@ -40,7 +40,9 @@ def main() -> None:
             f"-artifact_prefix={keep}/",
             "-max_len=65536",
             "-timeout=10",
-            "-rss_limit_mb=2048",
+            # Not the whole: the system counts what the process that started this one once used.
+            "-rss_limit_mb=0",
+            "-malloc_limit_mb=1024",
             "-print_final_stats=1",
         ]
         atheris.Setup([sys.argv[0], *flags, str(corpus)], TARGETS[told.target])
