@@ -20,10 +20,10 @@ from scipy.stats import beta
 from benchmarks.answers import NOW, Answer, bona_fide, dumped
 from benchmarks.presentations import ATTACKS, Presentation, answers_themselves
 from benchmarks.training.digit_speech import Voice, say
-from cameo.capture.evidence import Verdict
 from cameo.capture.liveness import judge_liveness, spoken_answer, weigh_voice
 from cameo.capture.speech import find_speech
 from cameo.embed.voice import VoiceEncoder, load_voice_encoder
+from cameo.records import Verdict
 
 CONFIDENCE = 0.95
 READING = "Good morning. I am recording this myself, and I agree that my friends may use my double for a birthday."

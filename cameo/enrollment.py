@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -14,18 +15,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from cameo import __version__
+from cameo import __version__, config
 from cameo.adapt.others import rendered_people
 from cameo.adapt.recipe import Recipe
 from cameo.adapt.train import tune
+from cameo.capture.challenge import LIMIT as CHALLENGE_LIMIT
+from cameo.capture.challenge import ChallengeBook, read_challenge, require_current
 from cameo.capture.clip import read_clip
+from cameo.capture.liveness import judge_liveness
 from cameo.capture.quality import add_voices, assess, require_good
 from cameo.capture.speech import find_speech
 from cameo.embed.face import load_face_encoder
 from cameo.embed.person import pool_face, pool_windows
 from cameo.embed.template import pack_template
 from cameo.embed.voice import load_voice_encoder
-from cameo.errors import UsageError
+from cameo.errors import CaptureRejected, UsageError
 from cameo.faces.track import track_faces
 from cameo.files import require_free, require_writable
 from cameo.generators.shelf import load_generator
@@ -39,9 +43,10 @@ from cameo.seal.consent import Method, agree
 from cameo.seal.terms import DEFAULT_TERMS, ConsentTerms, resolve_terms, today
 
 if TYPE_CHECKING:
+    from cameo.capture.challenge import Challenge
     from cameo.crypto.provider import KeyProvider
     from cameo.generators.base import Generator
-    from cameo.records import Adapter, EncoderInfo, Template
+    from cameo.records import Adapter, EncoderInfo, Template, Verdict
     from cameo.seal.bundle import VerifiedBundle
     from cameo.seal.consent import Agreement
 
@@ -62,6 +67,8 @@ class EnrollOptions:
         method: how they agreed: "interactive", "flag", or "api" when the calling program asked them.
         recipe: settings of the tuning.
         report: where to write the report, if anywhere; a name that ends in .html.
+        challenge: the file of a challenge that was issued on this machine, which the recording answers; see
+            `capture.challenge`.
     """
 
     generator: str = "reference"
@@ -71,6 +78,7 @@ class EnrollOptions:
     method: Method = "api"
     recipe: Recipe = field(default_factory=Recipe)
     report: StrPath | None = None
+    challenge: StrPath | None = None
 
 
 def enroll(
@@ -100,7 +108,9 @@ def enroll(
         UsageError: a file or name does not exist, the report has a wrong name, or `terms` ask for what cannot be kept
             yet or leave the generator no use.
         ClipError: the recording cannot be read.
-        CaptureRejected: it is not good enough; `report` of the error says which checks failed.
+        CaptureRejected: it is not good enough, and `report` of the error says which checks failed; or it does not
+            answer the challenge.
+        NotPermitted: the challenge has expired, was answered before, or was not issued here.
         OutputError: something cannot be written, or `out` exists.
         MissingWeights: an encoder's weights are not on this machine.
     """
@@ -110,8 +120,10 @@ def enroll(
     require_free(out)
     _require_report(options.report, out)
     Registry().close()
+    began = datetime.datetime.now(datetime.UTC)
+    challenge = _asked(options.challenge, began)
     generator = load_generator(options.generator)
-    agreement = _agreement(options, generator.id)
+    terms = _resolved(options, generator.id)
     face_encoder, voice_encoder = load_face_encoder(options.face_model), load_voice_encoder(options.voice_model)
     # 1. Capture, and refuse what is not good enough.
     with steps("reading the recording"):
@@ -122,6 +134,8 @@ def enroll(
         speech = find_speech(recording.sound)
         quality = assess(recording, track, speech)
         require_good(quality)
+        liveness = judge_liveness(recording, track, speech, challenge, began)
+        _require_answered(liveness)
     # 2. Embed.
     with steps("embedding face and voice"):
         face, frame_likeness, frames_used = pool_face(face_encoder, recording, track, quality)
@@ -136,13 +150,16 @@ def enroll(
         store = SealedCheckpoint(keys, *run, tell=steps.tell)
         adapter = tune(generator, footage, face_encoder.embed, rendered_people(), options.recipe, store, progress)
     require_free(out)  # still: tuning took minutes
+    if challenge is not None:  # only now, so that a run that was broken off can go on with the same answer
+        _challenges().take(challenge, began)
+    agreement = agree(terms, options.method, liveness.summary())
     with _all_or_nothing(out):
         # 4. Seal, and read back what was written.
         with steps("sealing"):
             sealed = _seal(out, keys, agreement, (face, voice_template), adapter)
         enrollment = Enrollment(
             recording, track, speech, quality, face, voice_template, frame_likeness, frames_used, window_likeness,
-            adapter, _described(sealed), agreement.act.text, steps.seconds, _versions(),
+            liveness, adapter, _described(sealed), agreement.act.text, steps.seconds, _versions(),
         )  # fmt: skip
         # 5. Remember and report.
         with _registered(sealed):
@@ -191,8 +208,33 @@ def _require_report(report: StrPath | None, out: StrPath) -> None:
     require_writable(report)
 
 
-def _agreement(options: EnrollOptions, generator: str) -> Agreement:
-    """Take the agreement to terms that can be kept and that allow some use of what will be made."""
+def _challenges() -> ChallengeBook:
+    return ChallengeBook(config.home() / "challenges")
+
+
+def _asked(file: StrPath | None, now: datetime.datetime) -> Challenge | None:
+    """Read the challenge that the recording answers, if there is one."""
+    if file is None:
+        return None
+    try:
+        with Path(file).open("rb") as opened:
+            challenge = read_challenge(opened.read(CHALLENGE_LIMIT + 1))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(f"cannot read {file}: {reason}", "draw one with: cameo challenge --out FILE") from None
+    require_current(challenge, now)
+    return challenge
+
+
+def _require_answered(verdict: Verdict) -> None:
+    if verdict.challenged and not verdict.live:
+        missed = "; ".join(piece.measured for piece in verdict.evidence if piece.decides and piece.passed is not True)
+        message = f"the recording does not answer the challenge: {missed}"
+        raise CaptureRejected(message, "draw another challenge, and follow its prompts as they come")
+
+
+def _resolved(options: EnrollOptions, generator: str) -> ConsentTerms:
+    """Take terms that can be kept and that allow some use of what will be made."""
     terms = resolve_terms(options.terms, [generator], today(), list_digest())
     if terms.guard.sha256 != list_digest():
         hint = "leave sha256 out of [guard]"
@@ -203,7 +245,7 @@ def _agreement(options: EnrollOptions, generator: str) -> Agreement:
     if not any(generator in p.generators and (p.valid_until or today()) >= today() for p in terms.purposes):
         hint = f"add {generator} to the generators of a purpose, and look at its dates"
         raise UsageError(f"the consent terms allow no use with {generator}, now or later", hint)
-    return agree(terms, options.method)
+    return terms
 
 
 def _settings_of(recipe: Recipe, generator: Generator, judge: EncoderInfo) -> tuple[str, ...]:

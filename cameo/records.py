@@ -33,6 +33,10 @@ LANDMARKS = (
 # What the embedded encoders can promise; see docs/explanation/assurance.md.
 CONSISTENCY_ONLY = "consistency-only"
 MATCHED = "matched"
+# What a passed challenge adds to it; see docs/explanation/liveness.md.
+LIVE = "live"
+
+_TOLD = {True: "ok", False: "against", None: "not told"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +161,82 @@ class QualityReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """Record one piece of evidence.
+
+    Attributes:
+        name: key in reports and `--json`.
+        title: what was looked at, for people.
+        score: how far it speaks for a living person, 0..1; 0.5 says nothing.
+        weight: how much it counts in the verdict's score.
+        passed: whether it holds; None where it could not be told.
+        decides: whether the challenge is failed without it; passive evidence never decides.
+        measured: the value behind the score, in words.
+        meaning: what the result means, and what to do when it does not hold.
+    """
+
+    name: str
+    title: str
+    score: float
+    weight: float
+    passed: bool | None
+    decides: bool
+    measured: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Collect the evidence on one recording.
+
+    Attributes:
+        evidence: the pieces, those that decide first.
+        nonce, digest: of the challenge that was answered, hex; "" when there was none.
+    """
+
+    evidence: tuple[Evidence, ...]
+    nonce: str = ""
+    digest: str = ""
+
+    @property
+    def challenged(self) -> bool:
+        """Whether the recording was held against a challenge."""
+        return bool(self.nonce)
+
+    @property
+    def live(self) -> bool:
+        """Whether a challenge was passed: there is one, and every piece that decides holds."""
+        deciding = [piece for piece in self.evidence if piece.decides]
+        return self.challenged and bool(deciding) and all(piece.passed is True for piece in deciding)
+
+    @property
+    def assurance(self) -> str:
+        """`LIVE` when a challenge was passed, else ""."""
+        return LIVE if self.live else ""
+
+    @property
+    def score(self) -> float:
+        """Weighted mean of the scores of what could be told, 0..1; for showing, not for deciding."""
+        told = [piece for piece in self.evidence if piece.passed is not None]
+        whole = sum(piece.weight for piece in told)
+        return sum(piece.weight * piece.score for piece in told) / whole if whole else 0.5
+
+    @property
+    def warnings(self) -> tuple[Evidence, ...]:
+        """The pieces that speak against a living person."""
+        return tuple(piece for piece in self.evidence if piece.passed is False)
+
+    def summary(self) -> str:
+        """Put the verdict into one line, as the consent record keeps it."""
+        if not self.challenged:
+            against = ", ".join(piece.name for piece in self.warnings)
+            return "not checked by a challenge" + (f"; against it: {against}" if against else "")
+        outcome = "challenge passed" if self.live else "challenge failed"
+        pieces = ", ".join(f"{piece.name} {_TOLD[piece.passed]}" for piece in self.evidence)
+        return f"{outcome}; nonce {self.nonce}; challenge sha256 {self.digest}; {pieces}"
+
+
+@dataclass(frozen=True, slots=True)
 class EncoderInfo:
     """Name an encoder so that embeddings of different encoders never compare.
 
@@ -257,6 +337,7 @@ class Enrollment:
     frame_likeness: Float32
     frames_used: Bool
     window_likeness: Float32
+    liveness: Verdict
     adapter: Adapter
     sealed: SealedFile
     consent: tuple[str, ...]

@@ -17,7 +17,7 @@ from cameo.records import QualityReport
 if TYPE_CHECKING:
     import argparse
 
-    from cameo.records import Check, Enrollment
+    from cameo.records import Check, Enrollment, Verdict
 
 
 def enroll(words: Sequence[str]) -> None:
@@ -41,6 +41,7 @@ def enroll(words: Sequence[str]) -> None:
         terms=terms,
         method="flag" if options.yes else "interactive",
         report=options.report,
+        challenge=options.challenge,
     )
     try:
         with terminal.progress() as progress:
@@ -63,6 +64,7 @@ def _read(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--key", type=Path, required=True, metavar="KEY", help="the owner's .key file")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="the .cameo file to write")
     parser.add_argument("--voice", type=Path, metavar="SOUND", help="a recording of the voice, if not in the clip")
+    parser.add_argument("--challenge", type=Path, metavar="FILE", help="what CLIP answers: see cameo challenge")
     parser.add_argument(
         "--consent",
         type=Path,
@@ -101,6 +103,7 @@ def _value(made: Enrollment, report: Path | None) -> dict[str, object]:
         "likeness_before": before,
         "likeness_after": after,
         "tuning_step": made.adapter.best_step,
+        "liveness": made.liveness.summary(),
         "checks": {c.name: {"value": c.value, "level": c.level} for c in made.quality.checks},
         "parts": dict(made.sealed.parts),
         "seconds": dict(made.seconds),
@@ -113,6 +116,7 @@ def _lines(made: Enrollment, report: Path | None) -> list[str]:
         ("double", f"{made.sealed.path}  {terminal.size(made.sealed.size)}, opens with your key only"),
         ("likeness", f"{before:.2f} before tuning, {after:.2f} after  (1 is the same face)"),
         ("assurance", ASSURANCE[made.sealed.assurance]),
+        ("liveness", _alive(made.liveness)),
         ("took", f"{sum(made.seconds.values()):.0f} s"),
     ]
     if report:
@@ -125,6 +129,13 @@ def _likeness(made: Enrollment) -> tuple[float, float]:
     """The judge's likeness of step 0 and of the step that was kept."""
     by_step = {step.step: step.likeness for step in made.adapter.curve}
     return by_step[0], by_step[made.adapter.best_step]
+
+
+def _alive(verdict: Verdict) -> str:
+    if verdict.live:
+        return "live: the challenge was answered"
+    against = ", ".join(piece.title for piece in verdict.warnings)
+    return "not checked by a challenge" + (f"; what speaks against somebody being there: {against}" if against else "")
 
 
 def _line(check: Check) -> str:

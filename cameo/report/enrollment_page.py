@@ -53,6 +53,7 @@ def _findings(enrollment: Enrollment) -> dict[str, Any]:
     face, voice = enrollment.face.encoder, enrollment.voice.encoder
     return {
         "checks": wording.checks_by_urgency(enrollment.quality.checks),
+        "alive": wording.conclude_liveness(enrollment.liveness),
         "used": pictures.show_used(enrollment),
         "rejected": pictures.show_rejected(enrollment),
         "faces_plot": plots.plot_faces(enrollment),

@@ -16,7 +16,7 @@ from cameo.report.parts import TUNED_LIMIT, tuned_size
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cameo.records import Adapter, Check, Enrollment, Float32, TuningStep
+    from cameo.records import Adapter, Check, Enrollment, Float32, TuningStep, Verdict
 
 # Keyed by the level an encoder promises; an unknown level is shown by its name alone.
 ASSURANCE = {
@@ -145,6 +145,17 @@ def agreement(scores: Float32, threshold: float, one: str, many: str) -> str:
 def checks_by_urgency(checks: Iterable[Check]) -> list[Check]:
     """Put failed checks first, then those that could be better, and leave the rest in order."""
     return sorted(checks, key=lambda c: _URGENCY.index(c.level) if c.level in _URGENCY else len(_URGENCY))
+
+
+def conclude_liveness(verdict: Verdict) -> str:
+    """Say what the evidence on somebody being in front of the camera comes to."""
+    if verdict.live:
+        return "A challenge was answered: digits and turns that nobody could know before."
+    told = (
+        "No challenge was asked, so nothing here shows that somebody was there; what follows can only speak against it."
+    )
+    against = len(verdict.warnings)
+    return f"{told} {'Nothing does.' if not against else f'{against} of it does.'}"
 
 
 def consent_paragraphs(lines: Iterable[str]) -> list[Paragraph]:

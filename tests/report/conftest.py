@@ -15,12 +15,14 @@ from cameo.records import (
     Check,
     EncoderInfo,
     Enrollment,
+    Evidence,
     FaceTrack,
     QualityReport,
     SealedFile,
     Speech,
     Template,
     TuningStep,
+    Verdict,
 )
 from tests.conftest import RenderedPerson, clip_of
 
@@ -110,6 +112,7 @@ def build_enrollment(person: RenderedPerson) -> Enrollment:
         frame_likeness=likeness,
         frames_used=usable,
         window_likeness=windows,
+        liveness=Verdict((Evidence("lips", "Mouth and sound", 0.7, 1.0, True, False, "p = 0.01", "they agree"),)),
         adapter=adapter_of(person),
         sealed=SealedFile(
             path="ada.cameo",

@@ -1,0 +1,43 @@
+"""The verb that asks for a recording nobody could have made before."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+
+from cameo import config
+from cameo.cli import terminal
+from cameo.cli.arguments import VerbParser
+from cameo.files import atomic_create, require_free
+
+
+def challenge(words: Sequence[str]) -> None:
+    """Run `cameo challenge`."""
+    parser = VerbParser(
+        "challenge",
+        "Draw a challenge: digits to say and turns of the head, in paced slots, good for one answer. Record\n"
+        "yourself from the first prompt on, and enrol with --challenge before it expires.",
+    )
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="the challenge to write, JSON")
+    parser.add_json()
+    options = parser.parse_args(words)
+    require_free(options.out)
+    from cameo.capture.challenge import ChallengeBook, prompts, write_challenge
+
+    book = ChallengeBook(config.home() / "challenges")
+    now = datetime.datetime.now(datetime.UTC)
+    book.prune(now)
+    drawn = book.issue(now)
+    atomic_create(options.out, write_challenge(drawn))
+    laid = prompts(drawn)
+    value = {
+        "file": str(options.out),
+        "nonce": drawn.nonce,
+        "expires": drawn.expires,
+        "seconds": drawn.seconds,
+        "prompts": [{"start_s": p.start_s, "end_s": p.end_s, "text": p.text} for p in laid],
+    }
+    rows = [(f"{p.start_s:4.1f} to {p.end_s:4.1f} s", p.text) for p in laid]
+    head = f"{options.out}: record {drawn.seconds:.0f} s, before {terminal.moment(drawn.expires)}"
+    terminal.result(value, options.json, [head, *terminal.table(rows)])
