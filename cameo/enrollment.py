@@ -20,7 +20,7 @@ from cameo.adapt.others import rendered_people
 from cameo.adapt.recipe import Recipe
 from cameo.adapt.train import tune
 from cameo.capture.challenge import LIMIT as CHALLENGE_LIMIT
-from cameo.capture.challenge import ChallengeBook, read_challenge, require_current
+from cameo.capture.challenge import ChallengeBook, read_challenge
 from cameo.capture.clip import read_clip
 from cameo.capture.liveness import judge_liveness
 from cameo.capture.quality import add_voices, assess, require_good
@@ -222,7 +222,7 @@ def _asked(file: StrPath | None, now: datetime.datetime) -> Challenge | None:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UsageError(f"cannot read {file}: {reason}", "draw one with: cameo challenge --out FILE") from None
-    require_current(challenge, now)
+    _challenges().require_open(challenge, now)
     return challenge
 
 

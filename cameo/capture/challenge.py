@@ -199,25 +199,37 @@ class ChallengeBook:
         atomic_create(self._open / f"{challenge.nonce}.json", write_challenge(challenge), 0o600)
         return challenge
 
-    def take(self, challenge: Challenge, now: datetime.datetime) -> None:
-        """Take a challenge for the one answer it is good for, whatever that answer turns out to be.
+    def require_open(self, challenge: Challenge, now: datetime.datetime) -> None:
+        """Check that a challenge was issued here, and may still be answered.
 
         Raises:
             UsageError: `now` has no time zone.
             NotPermitted: expired, answered before, or not issued here.
             NotVerified: it was issued here, but with other content.
-            OutputError: the folder cannot be read or written.
+            OutputError: the folder cannot be read.
         """
         require_current(challenge, now)
-        kept, taken = (folder / f"{challenge.nonce}.json" for folder in (self._open, self._taken))
         try:
-            raw = kept.read_bytes()
-            if raw != write_challenge(challenge):
-                raise NotVerified("the challenge is not the one that was issued", _AGAIN, "spliced")
-            kept.rename(taken)
+            raw = (self._open / f"{challenge.nonce}.json").read_bytes()
         except FileNotFoundError:
-            known = "was answered before" if taken.exists() else "was not issued here"
-            raise NotPermitted(f"the challenge {known}", _AGAIN, "replayed") from None
+            raise self._gone(challenge) from None
+        except OSError as error:
+            raise self._cannot("read", error) from error
+        if raw != write_challenge(challenge):
+            raise NotVerified("the challenge is not the one that was issued", _AGAIN, "spliced")
+
+    def take(self, challenge: Challenge, now: datetime.datetime) -> None:
+        """Take a challenge for the one answer it is good for, whatever that answer turns out to be.
+
+        Raises:
+            UsageError, NotPermitted, NotVerified: as `require_open`.
+            OutputError: the folder cannot be read or written.
+        """
+        self.require_open(challenge, now)
+        try:
+            (self._open / f"{challenge.nonce}.json").rename(self._taken / f"{challenge.nonce}.json")
+        except FileNotFoundError:
+            raise self._gone(challenge) from None
         except OSError as error:
             raise self._cannot("take", error) from error
 
@@ -241,6 +253,10 @@ class ChallengeBook:
     @property
     def _taken(self) -> Path:
         return self.folder / "taken"
+
+    def _gone(self, challenge: Challenge) -> NotPermitted:
+        known = "was answered before" if (self._taken / f"{challenge.nonce}.json").exists() else "was not issued here"
+        return NotPermitted(f"the challenge {known}", _AGAIN, "replayed")
 
     def _cannot(self, what: str, error: OSError) -> OutputError:
         reason = (error.strerror or type(error).__name__).lower()

@@ -39,5 +39,6 @@ def challenge(words: Sequence[str]) -> None:
         "prompts": [{"start_s": p.start_s, "end_s": p.end_s, "text": p.text} for p in laid],
     }
     rows = [(f"{p.start_s:4.1f} to {p.end_s:4.1f} s", p.text) for p in laid]
-    head = f"{options.out}: record {drawn.seconds:.0f} s, before {terminal.moment(drawn.expires)}"
+    rows.append(("then", "go on talking for ten seconds: the voice is learned from it"))
+    head = f"{options.out}: record this, before {terminal.moment(drawn.expires)}"
     terminal.result(value, options.json, [head, *terminal.table(rows)])
