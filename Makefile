@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 test: setup lint types contracts
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

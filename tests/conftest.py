@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +30,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 FPS = 25.0
 SIZE = 128
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_lazy_modules() -> Iterator[None]:
+    """Take out what speechbrain leaves in `sys.modules`: it raises when hypothesis looks at it, as at all modules."""
+    yield
+    for name, module in list(sys.modules.items()):
+        if type(module).__module__.startswith("speechbrain"):
+            del sys.modules[name]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from cameo.enrollment import EnrollOptions, enroll
 from cameo.errors import CaptureRejected, NotPermitted, UsageError
 from tests.conftest import quick_recipe
 
-FPS, SIZE, SEED = 15.0, 256, 5
+FPS, SIZE, SEED = 12.5, 224, 5
 
 
 @pytest.fixture(scope="module")
