@@ -58,7 +58,7 @@ _DOORS = {
     "unlock": "cameo.unlocking",
     "Borrowed": "cameo.unlocking",
     "Use": "cameo.records",
-    "challenge": "cameo.unlocking",
+    "draw_nonce": "cameo.unlocking",
     "prove": "cameo.unlocking",
     "grant": "cameo.lending",
     "GrantTerms": "cameo.lending",
@@ -133,7 +133,7 @@ if TYPE_CHECKING:
     from cameo.seal.unlock import ContentKeys as ContentKeys
     from cameo.seal.unlock import unlock_as_owner as unlock_as_owner
     from cameo.unlocking import Borrowed as Borrowed
-    from cameo.unlocking import challenge as challenge
+    from cameo.unlocking import draw_nonce as draw_nonce
     from cameo.unlocking import prove as prove
     from cameo.unlocking import unlock as unlock
 

@@ -161,13 +161,13 @@ def prove(grant: StrPath, use: Use, holder: KeyProvider, host: str, nonce: str, 
         use: exactly what the host will be asked.
         holder: the keys it was granted to.
         host: fingerprint of the host.
-        nonce: from that host; see `challenge`.
+        nonce: from that host; see `draw_nonce`.
         now: Unix seconds.
     """
     return sign_proof(unverified_chain(read_tokens(grant)), use, holder, host, nonce, now)
 
 
-def challenge(host: KeyProvider) -> str:
+def draw_nonce(host: KeyProvider) -> str:
     """Draw a nonce for a holder on another machine; it is good once, for two minutes."""
     with closing(Ledger(host)) as ledger:
         return ledger.nonce()

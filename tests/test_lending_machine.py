@@ -235,9 +235,9 @@ class Lending(RuleBasedStateMachine):
         """Make a proof for one grant, try it with another, then twice with the right one."""
         asked, purpose = a_use(link.purposes[0]), link.purposes[0]
         if self.model.clock_is_back():
-            self._refused("clock_set_back", partial(unlocking.challenge, HOST))
+            self._refused("clock_set_back", partial(unlocking.draw_nonce, HOST))
             return
-        nonce = unlocking.challenge(HOST)
+        nonce = unlocking.draw_nonce(HOST)
         proof = unlocking.prove(link.path, asked, link.holder, HOST.public.fingerprint, nonce, self.model.now)
         if other is not link and other.holder is link.holder:
             refused = self.model.refusal(other, purpose, other.holder, False, just_looking=True)

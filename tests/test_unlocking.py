@@ -15,7 +15,7 @@ from cameo.grants.ledger import Ledger
 from cameo.lending import EVERYONE
 from cameo.recalling import revoke
 from cameo.seal.terms import today
-from cameo.unlocking import Opened, challenge, prove, unlock
+from cameo.unlocking import Opened, draw_nonce, prove, unlock
 from tests.lendable import Lendable, People, a_use, refused, seal_lendable
 from tests.seal.conftest import ENCODER, some_parts
 
@@ -178,7 +178,7 @@ def test_a_proof_from_another_machine(lending: Lendable) -> None:
     lending.grant()
     people, use = lending.people, a_use(seed=7)
     grant, host = lending.folder / "bob.grant", people.studio.public.fingerprint
-    proof = prove(grant, use, people.bob, host, challenge(people.studio), time.time())
+    proof = prove(grant, use, people.bob, host, draw_nonce(people.studio), time.time())
     refused(lending, "request_changed", use=a_use(seed=8), holder=None, proof=proof)
     assert lending.open(use=use, holder=None, proof=proof) == FACE
     refused(lending, "replayed", use=use, holder=None, proof=proof)

@@ -18,7 +18,7 @@ import pytest
 from cameo.errors import NotPermitted, NotVerified
 from cameo.grants.grant import read_tokens
 from cameo.grants.status import sign_status
-from cameo.unlocking import challenge, prove
+from cameo.unlocking import draw_nonce, prove
 from tests.attacks.conftest import ADA, BOB, EVE, STUDIO, TOOL, USE, Lab
 from tests.attacks.forging import b64url, claims_of, header_of, raw_json, resigned, sign_raw, unb64url, with_payload
 
@@ -76,7 +76,7 @@ def test_header_that_brings_its_own_key(lab: Lab, more: dict[str, Any]) -> None:
 
 
 def _proof(lab: Lab, grant: Path) -> str:
-    return prove(grant, USE, BOB, STUDIO.public.fingerprint, challenge(STUDIO), lab.clock())
+    return prove(grant, USE, BOB, STUDIO.public.fingerprint, draw_nonce(STUDIO), lab.clock())
 
 
 TOKENS: dict[str, Callable[[Lab, Path], str]] = {

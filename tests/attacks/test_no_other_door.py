@@ -104,7 +104,7 @@ def _terms() -> Any:
 # Name -> what a thief would try with it. True: it must refuse. False: it may answer, with nothing in it.
 TRIED: dict[str, tuple[bool, Callable[[Loot], Any]]] = {
     "unlock": (True, lambda x: _open(x, keys=x.keys)),
-    "challenge": (False, lambda x: cameo.challenge(x.keys)),
+    "draw_nonce": (False, lambda x: cameo.draw_nonce(x.keys)),
     "prove": (False, lambda x: cameo.prove(x.grant, USE, x.keys, STUDIO.public.fingerprint, "A" * 22, x.lab.clock())),
     "grant": (
         True,

@@ -21,7 +21,7 @@ from cameo.grants.receipt import LINE_LIMIT, verify_receipts
 from cameo.seal import container
 from cameo.seal.bundle import Bundle
 from cameo.seal.container import CONSENT, MANIFEST, pack_entries
-from cameo.unlocking import challenge, prove
+from cameo.unlocking import draw_nonce, prove
 from tests.attacks.conftest import ADA, BOB, STUDIO, USE, Lab
 from tests.attacks.forging import b64url, claims_of, entries_of, resigned
 
@@ -52,7 +52,7 @@ def test_oversize_token_in_a_grant(lab: Lab) -> None:
 
 def test_oversize_proof(lab: Lab) -> None:
     grant = lab.grant()
-    proof = prove(grant, USE, BOB, STUDIO.public.fingerprint, challenge(STUDIO), lab.clock())
+    proof = prove(grant, USE, BOB, STUDIO.public.fingerprint, draw_nonce(STUDIO), lab.clock())
     lab.refused("oversize", NotVerified, lab.by(grant, None, proof=proof + "A" * 4096))
     lab.refused("oversize", NotVerified, lab.by(grant, None, proof="." * (10 * MEGA)))
 

@@ -18,7 +18,7 @@ import cameo
 from cameo.errors import CameoError, NotPermitted
 from cameo.grants.grant import unverified_chain
 from cameo.grants.ledger import Ledger
-from cameo.unlocking import Borrowed, challenge, prove
+from cameo.unlocking import Borrowed, draw_nonce, prove
 from tests.attacks.conftest import ADA, BOB, STUDIO, USE, Lab, secret
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +62,7 @@ def test_fifty_threads_racing_for_the_last_use(lab: Lab) -> None:
 
 def test_fifty_threads_racing_with_one_proof(lab: Lab) -> None:
     grant = lab.grant()
-    proof = prove(grant, USE, BOB, STUDIO.public.fingerprint, challenge(STUDIO), lab.clock())
+    proof = prove(grant, USE, BOB, STUDIO.public.fingerprint, draw_nonce(STUDIO), lab.clock())
     assert race(lab, [lab.by(grant, None, proof=proof)] * 50) == {"opened": 1, "replayed": 49}
     assert used(lab, grant) == 1
 

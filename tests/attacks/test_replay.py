@@ -13,7 +13,7 @@ import pytest
 from cameo.crypto.keys import Keys
 from cameo.errors import NotPermitted, NotVerified
 from cameo.records import Use
-from cameo.unlocking import Borrowed, challenge, prove, unlock
+from cameo.unlocking import Borrowed, draw_nonce, prove, unlock
 from tests.attacks.conftest import ADA, BOB, EVE, STUDIO, TOOL, USE, Lab, secret
 from tests.attacks.forging import resigned
 
@@ -24,7 +24,7 @@ HERE = STUDIO.public.fingerprint
 def proven(lab: Lab, grant: Path, use: Use = USE, holder: Keys = BOB, **more: Any) -> Borrowed:
     """Bring a proof that was made on the friend's machine, for a nonce of this host."""
     said = {"host": HERE, "nonce": "", "now": lab.clock(), **more}
-    said["nonce"] = said["nonce"] or challenge(STUDIO)
+    said["nonce"] = said["nonce"] or draw_nonce(STUDIO)
     return lab.by(grant, None, proof=prove(grant, use, holder, **said))
 
 
@@ -69,7 +69,7 @@ def test_replayed_proof_after_a_crash(lab: Lab) -> None:
 def test_replayed_proof_with_another_nonce_written_into_it(lab: Lab) -> None:
     borrowed = proven(lab, lab.grant())
     lab.open(borrowed)
-    fresh = resigned(str(borrowed.proof), EVE, header=None, nonce=challenge(STUDIO))
+    fresh = resigned(str(borrowed.proof), EVE, header=None, nonce=draw_nonce(STUDIO))
     lab.refused("wrong_holder", NotPermitted, lab.by(Path(borrowed.grant), None, proof=fresh))
 
 
@@ -79,7 +79,7 @@ def test_proof_for_a_nonce_the_host_never_gave(lab: Lab, nonce: str) -> None:
 
 
 def test_proof_for_a_nonce_of_another_host(lab: Lab) -> None:
-    lab.refused("replayed", NotPermitted, proven(lab, lab.grant(), nonce=challenge(EVE)))
+    lab.refused("replayed", NotPermitted, proven(lab, lab.grant(), nonce=draw_nonce(EVE)))
 
 
 def test_proof_made_for_another_host(lab: Lab) -> None:

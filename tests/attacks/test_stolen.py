@@ -13,7 +13,7 @@ from cameo.errors import NotPermitted, NotVerified, UsageError
 from cameo.grants.grant import Confirmation, sealed_keys, unverified_chain
 from cameo.seal.bundle import Bundle
 from cameo.seal.unlock import unlock_as_host, unlock_as_owner
-from cameo.unlocking import challenge, prove, unlock
+from cameo.unlocking import draw_nonce, prove, unlock
 from tests.attacks.conftest import ADA, BOB, EVE, STUDIO, TOOL, USE, Lab, seal
 from tests.attacks.forging import resigned
 
@@ -54,7 +54,7 @@ def test_stolen_token_taken_to_another_host_past_its_checks(lab: Lab) -> None:
 
 def test_stolen_proof_with_the_key_of_the_thief_in_the_header(lab: Lab) -> None:
     grant = lab.grant()
-    proof = prove(grant, USE, BOB, STUDIO.public.fingerprint, challenge(STUDIO), lab.clock())
+    proof = prove(grant, USE, BOB, STUDIO.public.fingerprint, draw_nonce(STUDIO), lab.clock())
     lab.refused("wrong_holder", NotPermitted, lab.by(grant, None, proof=resigned(proof, EVE)))
 
 

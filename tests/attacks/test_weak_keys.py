@@ -14,7 +14,7 @@ from cameo.crypto.jws import sign_token
 from cameo.crypto.keys import Keys, PublicKeys
 from cameo.errors import CameoError, NotVerified
 from cameo.grants.group import GROUP
-from cameo.unlocking import challenge, prove
+from cameo.unlocking import draw_nonce, prove
 from tests.attacks.conftest import ADA, BOB, EVE, STUDIO, TOOL, USE, Lab
 from tests.attacks.forging import b64url, claims_of, header_of, resigned, sign_raw
 
@@ -112,7 +112,7 @@ def test_small_order_key_of_a_holder(lab: Lab, sign: bytes, decrypt: bytes) -> N
 def test_small_order_key_in_the_proof_of_a_grant_for_everyone(lab: Lab, number: int) -> None:
     """Here the key comes from whoever asks. Nobody's key would do, with a signature that nobody made."""
     grant = lab.grant("everyone", delegable=False)
-    proof = prove(grant, USE, BOB, STUDIO.public.fingerprint, challenge(STUDIO), lab.clock())
+    proof = prove(grant, USE, BOB, STUDIO.public.fingerprint, draw_nonce(STUDIO), lab.clock())
     weak = confirmation(EIGHT_BYTES[number], BOB.public.decrypt_bytes)
     head, claims = {**header_of(proof), "kid": weak["kid"]}, {**claims_of(proof), "cnf": weak}
     for back in range(100):

@@ -199,7 +199,7 @@ def test_the_reader_of_the_grant_page_verifies(lending: Lendable, reader: dict[s
 def test_the_reader_of_the_grant_page_checks_a_proof(lending: Lendable, reader: dict[str, Any]) -> None:
     lending.grant()
     people, path = lending.people, lending.folder / "bob.grant"
-    nonce, host = cameo.challenge(people.studio), people.studio.public.fingerprint
+    nonce, host = cameo.draw_nonce(people.studio), people.studio.public.fingerprint
     proof = cameo.prove(path, a_use(prompt="a cake, a »wish«"), people.bob, host, nonce, time.time())
     text, public = path.read_text("ascii"), people.ada.public
     grant, _ = reader["read_grant"](text, public.sign_bytes, public.decrypt_bytes)
