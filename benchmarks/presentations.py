@@ -14,7 +14,7 @@ import torch
 from benchmarks.answers import FPS, Answer, speak_answer
 from cameo.capture.challenge import Challenge
 from cameo.faces.track import track_faces
-from cameo.generators.motion_track import borrow
+from cameo.generators.motion_track import borrow, wander
 from cameo.generators.reference import load_reference
 from cameo.records import FaceTrack
 
@@ -168,7 +168,7 @@ def generated(answers: list[Answer]) -> Iterator[Presentation]:
         footage = generator.footage(answer.clip, answer.track, torch.from_numpy(answer.track.found))
         identity = generator.fit_identity(footage)
         count = round(len(answer.clip.frames) / FPS * generator.fps)
-        frames = generator.sample(identity, generator.wander(identity, count, answer.seed), answer.seed)
+        frames = generator.sample(identity, wander(identity, count, answer.seed), answer.seed)
         yield _with(answer, frames=_at_rate(frames, generator.fps, len(answer.clip.frames)))
 
 

@@ -16,6 +16,7 @@ from cameo.condition.plug import plug
 from cameo.crypto.encoding import sha256_hex
 from cameo.errors import UsageError
 from cameo.files import atomic_path, require_writable
+from cameo.generators.base import Direction
 from cameo.generators.shelf import load_generator
 from cameo.media import write_mp4
 from cameo.records import CastClip, Use
@@ -89,15 +90,17 @@ def cast(
     report = progress or (lambda _label, _fraction: None)
     report("loading the generator", 0.0)
     engine = load_generator(options.generator)
+    direction = engine.settle(Direction(options.frames, options.seed, options.prompt))
     # 1. Verify double, grant, proof and consent, spend a use, and only then decrypt.
-    with unlock(bundle, _use(engine, options), keys=keys, borrowed=borrowed, generator_parts_only=True) as opened:
+    with unlock(
+        bundle, _use(engine, options, direction), keys=keys, borrowed=borrowed, generator_parts_only=True
+    ) as opened:
         # 2. Plug, generate, unplug: afterwards the generator is as before.
         with plug(engine, opened.parts) as person:
-            motion = engine.wander(person, options.frames, options.seed)
-            made = engine.sample(person, motion, options.seed, True, _pulse(opened, report))
+            made = engine.perform(person, direction, _pulse(opened, report))
         # 3. The clip takes its name only when it may still leave.
         report("writing the clip", 0.0)
-        shown = _enlarged(made)
+        shown = _enlarged(made.frames)
         with atomic_path(out) as temporary:
             write_mp4(temporary, shown, engine.fps)
             opened.release(sha256_hex(temporary.read_bytes()))
@@ -143,8 +146,9 @@ def _require_possible(options: CastOptions, out: StrPath) -> None:
     require_writable(out)
 
 
-def _use(engine: Generator, options: CastOptions) -> Use:
-    side = engine.side_px * _times(engine.side_px)  # as it leaves, not as it is generated
+def _use(engine: Generator, options: CastOptions, direction: Direction) -> Use:
+    width, height = direction.size or (0, 0)
+    times = _times(width)  # as it leaves, not as it is generated
     return Use(
         action="generate",
         purpose=options.purpose,
@@ -153,7 +157,7 @@ def _use(engine: Generator, options: CastOptions) -> Use:
         outputs=("video",),
         modalities=("face",),
         seconds=options.frames / engine.fps,
-        pixels=side * side,
+        pixels=width * height * times**2,
         seed=options.seed,
         commercial=options.commercial,
     )

@@ -11,8 +11,9 @@ import numpy as np
 if TYPE_CHECKING:
     from cameo.records import Bool, Float32, UInt8
 
-# Frames [N, S, S, 3] and their landmarks in pixels [N, 10, 2] -> unit vectors [N, D], which rows are valid.
-Embed = Callable[["UInt8", "Float32"], "tuple[Float32, Bool]"]
+# Frames [N, S, S, 3] and their landmarks in pixels [N, 10, 2], or None to look for them -> unit vectors [N, D], which
+# rows are valid.
+Embed = Callable[["UInt8", "Float32 | None"], "tuple[Float32, Bool]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,15 @@ class Judge:
         self._centre = _mean_direction(self._valid(*real))
         self._others = self._valid(*others)
 
-    def _valid(self, frames: UInt8, points: Float32) -> Float32:
+    def _valid(self, frames: UInt8, points: Float32 | None) -> Float32:
         vectors, found = self._embed(frames, points)
         return vectors[found]
 
-    def score(self, frames: UInt8, points: Float32) -> Verdict:
-        """Score frames `[N, S, S, 3]` with landmarks in pixels `[N, 10, 2]`; frames without a face count as 0."""
+    def score(self, frames: UInt8, points: Float32 | None) -> Verdict:
+        """Score frames `[N, S, S, 3]` with landmarks in pixels `[N, 10, 2]` or None.
+
+        Frames without a face count as 0.
+        """
         vectors, found = self._embed(frames, points)
         own = np.where(found, vectors @ self._centre, 0.0)
         other = np.where(found, (vectors @ self._others.T).max(1, initial=-1.0), 0.0)

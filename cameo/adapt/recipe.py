@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Recipe:
     """Settings of a tuning run; the defaults were chosen on persons a-d of `benchmarks/adapter_gain.py`.
 
-    drop_references: share of the steps without reference frames, so that the adapter itself knows the person.
+    drop_aids: share of the windows without references or tokens, so that the adapter itself knows the person.
     held_out: share at the end of the footage that only the judge sees. patience: judgements without a better score
     before stopping.
     """
@@ -19,7 +19,7 @@ class Recipe:
     batch: int = 8
     learning_rate: float = 1e-3
     warm_up: int = 20
-    drop_references: float = 0.35
+    drop_aids: float = 0.35
     held_out: float = 0.15
     judge_every: int = 50
     judged_frames: int = 48

@@ -128,7 +128,7 @@ def _loop(
     kept = _unpack(store.load() if store else None, run)
     if kept is None:
         _judge(generator, identity, held, judge, recipe, run, math.nan, 0.0)
-    loss_of = generator.training_loss(train, identity, recipe.drop_references)
+    lessons = generator.lessons(train, identity, recipe.drop_aids)
     descended = [p for p in run.params if p.requires_grad]
     optimiser = torch.optim.AdamW(descended, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.0)
     if kept is not None:
@@ -141,7 +141,7 @@ def _loop(
     while run.step < recipe.steps and stale < recipe.patience:
         for group in optimiser.param_groups:
             group["lr"] = recipe.learning_rate * _schedule(run.step, recipe)
-        loss = loss_of(recipe.batch)
+        loss = lessons.loss(torch.randint(0, len(lessons), (recipe.batch,)))
         if not bool(loss.isfinite()):
             raise CameoError("the tuning loss is not a number", "run again with a lower Recipe.learning_rate")
         optimiser.zero_grad()
@@ -172,7 +172,7 @@ def _judge(
     live = _copy(run.params)
     _assign(run.params, run.average)
     verdict = judged(generator, identity, held, judge, recipe)
-    without = judged(generator, identity, held, judge, recipe, show=False)
+    without = judged(generator, identity, held, judge, recipe, aided=False)
     score = (1 - DROPPED_SHARE) * verdict.likeness + DROPPED_SHARE * without.likeness
     run.curve.append(TuningStep(run.step, loss, verdict.likeness, verdict.impostor, seconds))
     better = score > run.best_score
@@ -183,12 +183,11 @@ def _judge(
 
 
 def judged(
-    generator: Generator, identity: Identity, held: Footage, judge: Judge, recipe: Recipe, show: bool = True
+    generator: Generator, identity: Identity, held: Footage, judge: Judge, recipe: Recipe, aided: bool = True
 ) -> Verdict:
     """Score frames generated along held-out motion."""
-    index = _spread(held, recipe.judged_frames)
-    frames = generator.sample(identity, held.motion, recipe.seed, show)[index]
-    return judge.score(frames, _pixels(held.motion, index, frames.shape[1]))
+    takes = generator.rehearse(identity, held, _spread(held, recipe.judged_frames), recipe.seed, aided)
+    return judge.score(takes.frames, takes.points)
 
 
 def _still(held: Footage, count: int) -> tuple[UInt8, Float32]:
@@ -206,7 +205,7 @@ def _pixels(motion: Motion, index: Tensor, size: int) -> Float32:
 
 
 def _shots(generator: Generator, identity: Identity, held: Footage) -> UInt8:
-    return generator.sample(identity, held.motion, 0)[_spread(held, 6)]
+    return generator.rehearse(identity, held, _spread(held, 6), 0).frames
 
 
 def _schedule(step: int, recipe: Recipe) -> float:

@@ -51,7 +51,9 @@ def plug(generator: Generator, parts: Mapping[str, bytes]) -> Iterator[Identity]
     before = weights_digest(generator.denoiser)
     try:
         _load_lora(generator, adapter, _header(parts[names[0]]))
-        yield generator.load_identity(identity)
+        person = generator.load_identity(identity)
+        with generator.wearing(person):
+            yield person
     finally:
         remove_lora(generator.denoiser)
     if weights_digest(generator.denoiser) != before:

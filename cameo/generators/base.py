@@ -5,7 +5,8 @@ One file per family implements `Generator`. The workflows know nothing else abou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -14,7 +15,9 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from cameo.records import Clip, FaceTrack, UInt8
+    from cameo.records import Clip, FaceTrack, Float32, UInt8
+
+RATE_HZ = 16_000  # of all sound that is handed to a generator
 
 
 @dataclass(frozen=True)
@@ -35,25 +38,85 @@ class Motion:
 class Footage:
     """Hold a person's recording as the generator sees it.
 
-    frames `[T, S, S, 3]` uint8, motion of the same length, usable `[T]` bool: frames good enough to learn from.
+    Attributes:
+        frames: `[T, H, W, 3]` uint8 RGB, at the generator's rate.
+        motion: the face in them, of the same length.
+        usable: `[T]` bool, frames good enough to learn from.
+        fps: frames per second.
+        sound: `[N]` float32 mono at 16 kHz, from the first frame on; empty where there is none, or none is used.
+        speaker: `[D]` unit vector of the voice encoder, or None.
     """
 
     frames: Tensor
     motion: Motion
     usable: Tensor
+    fps: float = 25.0
+    sound: Tensor = field(default_factory=lambda: torch.zeros(0))
+    speaker: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def part(self, start: int, stop: int) -> Footage:
-        """Take the frames start..stop."""
-        return Footage(self.frames[start:stop], self.motion[start:stop], self.usable[start:stop])
+        """Take the frames start..stop, and their sound."""
+        heard = slice(round(start / self.fps * RATE_HZ), round(stop / self.fps * RATE_HZ))
+        return replace(
+            self,
+            frames=self.frames[start:stop],
+            motion=self.motion[start:stop],
+            usable=self.usable[start:stop],
+            sound=self.sound[heard],
+        )
 
     def windows(self, length: int, stride: int) -> Tensor:
         """First frames of all runs of `length` usable frames, every `stride` frames, `[n]`."""
         run = self.usable.float().unfold(0, length, 1).amin(1) if len(self) >= length else torch.zeros(0)
         starts = torch.arange(0, len(run), stride)
         return starts[run[starts] > 0]
+
+
+@dataclass(frozen=True)
+class Direction:
+    """Say what is to be generated.
+
+    Attributes:
+        frames: how many.
+        seed: of everything that is left to chance.
+        prompt: the scene in words; a generator that takes none does not follow it.
+        size: width and height in pixels; None takes the generator's own.
+        steps: of sampling; None takes the generator's own.
+        line: `[N]` float32 mono at 16 kHz: what is said, for a generator that takes sound; None for silence.
+    """
+
+    frames: int
+    seed: int
+    prompt: str = ""
+    size: tuple[int, int] | None = None
+    steps: int | None = None
+    line: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Performance:
+    """Hold what was generated: frames `[T, H, W, 3]` uint8 RGB, and sound `[C, N]` float32 at `rate_hz` or None."""
+
+    frames: UInt8
+    sound: Float32 | None = None
+    rate_hz: int = 0
+
+
+@dataclass(frozen=True)
+class Takes:
+    """Hold frames generated for the judge: `[N, H, W, 3]` uint8 RGB.
+
+    points: `[N, 10, 2]` where their landmarks must be, in pixels; None where only looking can tell.
+    sound: `[C, M]` float32 at `rate_hz` that came with them, or None.
+    """
+
+    frames: UInt8
+    points: Float32 | None = None
+    sound: Float32 | None = None
+    rate_hz: int = 0
 
 
 class Identity(Protocol):
@@ -65,6 +128,23 @@ class Identity(Protocol):
 
     def trainable(self) -> Sequence[nn.Parameter]:
         """Return the learned inputs; those that need no gradient are set in closed form."""
+        ...
+
+
+class Lessons(Protocol):
+    """Hold windows of a person's footage with everything about them that need not be computed twice."""
+
+    def __len__(self) -> int:
+        """Return how many windows there are."""
+        ...
+
+    @property
+    def spans(self) -> Tensor:
+        """First and one-past-last frame of each window in the footage, `[n, 2]`."""
+        ...
+
+    def loss(self, windows: Tensor) -> Tensor:
+        """Return the mean training loss of the windows `[B]` at times and noise drawn anew."""
         ...
 
 
@@ -87,11 +167,6 @@ class Generator(Protocol):
     @property
     def fps(self) -> float:
         """Frames per second of what it generates."""
-        ...
-
-    @property
-    def side_px(self) -> int:
-        """Width and height of the frames it generates."""
         ...
 
     @property
@@ -120,24 +195,38 @@ class Generator(Protocol):
         """Rebuild an identity from sealed tensors, checking names and shapes."""
         ...
 
-    def training_loss(self, footage: Footage, identity: Any, drop_references: float) -> Callable[[int], Tensor]:
-        """Set learned inputs that have a closed form, cache latents; return a function from batch size to the loss."""
+    def lessons(self, footage: Footage, identity: Any, drop_aids: float) -> Lessons:
+        """Set learned inputs that have a closed form, and cache what training needs.
+
+        Args:
+            footage: what is learned from.
+            identity: whose learned inputs are trained along.
+            drop_aids: share of the windows that are shown without what is not the adapter (references, tokens).
+        """
         ...
 
-    def sample(
-        self,
-        identity: Any,
-        motion: Motion,
-        seed: int,
-        show_references: bool = True,
-        pulse: Callable[[float], None] | None = None,
-    ) -> UInt8:
-        """Generate `[T, S, S, 3]` uint8 frames of the person along a motion.
+    def rehearse(self, identity: Any, held: Footage, frames: Tensor, seed: int, aided: bool = True) -> Takes:
+        """Generate takes for the judge, as far as the generator can like the given `frames` `[N]` of held footage.
+
+        `aided` says whether it is given what is not the adapter.
+        """
+        ...
+
+    def settle(self, direction: Direction) -> Direction:
+        """Fill in what a direction leaves open; the size is given then.
+
+        Raises:
+            UsageError: such a clip cannot be made.
+        """
+        ...
+
+    def perform(self, identity: Any, direction: Direction, pulse: Callable[[float], None] | None = None) -> Performance:
+        """Generate a clip of the person, as a settled direction says.
 
         `pulse` is called now and then with the share that is done, 0..1; whatever it raises ends the work.
         """
         ...
 
-    def wander(self, identity: Any, frames: int, seed: int) -> Motion:
-        """Make up a motion within the person's habits, from a seed."""
+    def wearing(self, identity: Any) -> AbstractContextManager[None]:
+        """Let everything generated inside the block be conditioned on the person, also by the wrapped pipeline."""
         ...

@@ -76,4 +76,10 @@ def frame_face(clip: Clip, track: FaceTrack, usable: Tensor) -> Footage:
     frames = np.stack([cut_frame(clip.frames[i], p) for i, p in zip(index.tolist(), places, strict=True)])
     inside = (points[index] - places[:, None, :2]) / places[:, None, 2:]
     motion = Motion(torch.from_numpy(inside.astype(np.float32)), torch.from_numpy(eyes[index].astype(np.float32)))
-    return Footage(torch.from_numpy(frames), motion, (usable & torch.from_numpy(found))[index])
+    return Footage(
+        frames=torch.from_numpy(frames),
+        motion=motion,
+        usable=(usable & torch.from_numpy(found))[index],
+        fps=FPS,
+        sound=torch.from_numpy(clip.sound[max(0, round(float(clip.times_s[0]) * clip.rate_hz)) :]),
+    )

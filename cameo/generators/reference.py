@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from functools import cache
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,8 @@ from diffusers.utils import logging
 from safetensors.torch import load
 from torch import Tensor
 
-from cameo.generators.base import Footage, Motion
+from cameo.errors import UsageError
+from cameo.generators.base import Direction, Footage, Motion, Performance, Takes
 from cameo.generators.framing import frame_face
 from cameo.generators.motion_track import wander
 from cameo.generators.reference_net import CHANNELS, FPS, FRAMES, SIZE, ReferenceNet, sample_latent
@@ -42,7 +44,6 @@ class ReferenceGenerator:
 
     id = "reference"
     fps = FPS
-    side_px = SIZE
     modalities = ("face",)
 
     def __init__(self, weights: bytes) -> None:
@@ -76,16 +77,39 @@ class ReferenceGenerator:
         """Rebuild an identity from sealed tensors, checking names and shapes."""
         return ReferenceIdentity.load(tensors)
 
-    def training_loss(
-        self, footage: Footage, identity: ReferenceIdentity, drop_references: float
-    ) -> Callable[[int], Tensor]:
-        """Learn what has a closed form, cache latents, and return a function from batch size to the loss."""
-        chunks = TrainingChunks(self.net, footage, identity)
-        return lambda batch: chunks.loss(batch, drop_references)
+    def lessons(self, footage: Footage, identity: ReferenceIdentity, drop_aids: float) -> TrainingChunks:
+        """Learn what has a closed form, and cache latents; `drop_aids` of the windows are shown without references."""
+        return TrainingChunks(self.net, footage, identity, drop_aids)
 
-    def wander(self, identity: ReferenceIdentity, frames: int, seed: int) -> Motion:
-        """Make up a motion within the person's habits, from a seed."""
-        return wander(identity, frames, seed)
+    def rehearse(
+        self, identity: ReferenceIdentity, held: Footage, frames: Tensor, seed: int, aided: bool = True
+    ) -> Takes:
+        """Generate the frames `[N]` of held footage, with and without references."""
+        made = self.sample(identity, held.motion, seed, aided)
+        points = (held.motion.points[frames] + 1) * SIZE / 2 - 0.5
+        return Takes(made[frames], np.asarray(points, np.float32))
+
+    def settle(self, direction: Direction) -> Direction:
+        """Fill in the one size there is.
+
+        Raises:
+            UsageError: another size or other steps are asked for.
+        """
+        if direction.size not in (None, (SIZE, SIZE)) or direction.steps not in (None, STEPS):
+            hint = "leave size and steps out, or choose another generator"
+            raise UsageError(f"the reference generator makes {SIZE} x {SIZE} pixels in one step", hint)
+        return replace(direction, size=(SIZE, SIZE), steps=STEPS)
+
+    def perform(
+        self, identity: ReferenceIdentity, direction: Direction, pulse: Callable[[float], None] | None = None
+    ) -> Performance:
+        """Generate a clip along a motion within the person's habits, made up from the seed."""
+        motion = wander(identity, direction.frames, direction.seed)
+        return Performance(self.sample(identity, motion, direction.seed, True, pulse))
+
+    def wearing(self, identity: ReferenceIdentity) -> AbstractContextManager[None]:
+        """Do nothing: the network is given the person with every call."""
+        return nullcontext()
 
     @torch.no_grad()
     def sample(

@@ -34,13 +34,16 @@ HIGH_NOISE = 1.2  # few sampling steps: the training times lean to pure noise
 class TrainingChunks:
     """Hold the cached latents of a person's training windows, and set what is learned in closed form.
 
+    Implements `Lessons`; `drop_aids` is the share of the windows that are shown without references.
+
     While training, the expected latent is shrunk by least squares, so that the network learns only what is missing
     from it; sampled is around the expectation that keeps its contrast, which faces need to be recognised.
     """
 
-    def __init__(self, net: ReferenceNet, footage: Footage, who: ReferenceIdentity) -> None:
-        self._net, self._who = net, who
+    def __init__(self, net: ReferenceNet, footage: Footage, who: ReferenceIdentity, drop_aids: float) -> None:
+        self._net, self._who, self._drop = net, who, drop_aids
         starts = footage.windows(FRAMES, STRIDE)
+        self.spans = torch.stack([starts, starts + FRAMES], 1)
         motion = as_chunks(footage.motion, starts)
         exclude = _own(choose_references(footage), starts)
         usable = torch.nonzero(footage.usable).flatten()
@@ -88,13 +91,16 @@ class TrainingChunks:
     def _told(self, chunks: Chunks, shown: bool) -> Conditions:
         return chunks.conditions(self._who, shown, self._shrunk(chunks, shown))
 
-    def loss(self, batch: int, drop_references: float) -> Tensor:
-        """Loss of one random batch."""
-        index, draw = torch.randint(0, len(self._clean), (batch,)), int(torch.randint(0, DRAWS, ()))
-        shown = torch.rand(batch) >= drop_references
+    def __len__(self) -> int:
+        return len(self._clean)
+
+    def loss(self, windows: Tensor) -> Tensor:
+        """Return the mean loss of the windows `[B]`."""
+        batch, draw = len(windows), int(torch.randint(0, DRAWS, ()))
+        shown = torch.rand(batch) >= self._drop
         parts = []
         for given in (True, False):
-            at = index[shown == given]
+            at = windows[shown == given]
             if not len(at):
                 continue
             c, clean = self._told(_pick(self._draws[draw], at), given), self._clean[at]

@@ -20,13 +20,14 @@ from cameo.errors import CameoError
 from cameo.generators.base import Footage, Motion
 from cameo.generators.lora import remove_lora
 from cameo.generators.reference import ReferenceGenerator, load_reference
+from cameo.generators.reference_training import TrainingChunks
 from cameo.generators.references import ReferenceIdentity
 from cameo.records import Adapter
 
 QUICK = Recipe(rank=2, steps=8, batch=2, judge_every=4, judged_frames=4, warm_up=2)
 
 
-def by_pixels(frames: np.ndarray, _points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def by_pixels(frames: np.ndarray, _points: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Stand in for a recogniser: a small grey picture as a unit vector."""
     small = frames.astype(np.float32).mean(-1).reshape(len(frames), 8, 8, 8, 8).mean((2, 4)).reshape(len(frames), -1)
     small -= small.mean(1, keepdims=True)
@@ -151,14 +152,14 @@ def test_learning_that_hurts_is_thrown_away(
     generator: ReferenceGenerator, footage: Footage, others: Others, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Step 0 is a candidate too."""
-    plain = ReferenceGenerator.training_loss
+    plain = ReferenceGenerator.lessons
 
     def harmful(self: ReferenceGenerator, part: Footage, identity: ReferenceIdentity, drop: float) -> object:
-        loss = plain(self, part, identity, drop)
+        lessons = plain(self, part, identity, drop)
         identity.learn(textures=torch.rand_like(identity.textures))
-        return loss
+        return lessons
 
-    monkeypatch.setattr(ReferenceGenerator, "training_loss", harmful)
+    monkeypatch.setattr(ReferenceGenerator, "lessons", harmful)
     adapter = tune(generator, footage, by_pixels, others, QUICK)
     assert adapter.best_step == 0
     assert np.array_equal(adapter.before, adapter.after)
@@ -176,13 +177,13 @@ def test_tuning_learns(footage: Footage) -> None:
     identity = shipped.fit_identity(footage)
     shipped.denoiser.add_adapter(lora_config(shipped.lora_targets("face"), 8), adapter_name="made")
     try:
-        loss_of = shipped.training_loss(footage, identity, drop_references=0.5)
+        lessons = shipped.lessons(footage, identity, drop_aids=0.5)
         params = [p for p in [*shipped.denoiser.parameters(), *identity.trainable()] if p.requires_grad]
         optimiser = torch.optim.AdamW(params, lr=2e-3)
         losses = []
         for _ in range(12):
             torch.manual_seed(1)
-            losses.append(loss_of(4))
+            losses.append(lessons.loss(torch.arange(4)))
             optimiser.zero_grad()
             losses[-1].backward()
             optimiser.step()
@@ -194,10 +195,10 @@ def test_tuning_learns(footage: Footage) -> None:
 def test_a_loss_that_is_not_a_number_is_said(
     generator: ReferenceGenerator, footage: Footage, others: Others, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_self: object, _footage: object, identity: object, _drop: float) -> object:
-        return lambda _batch: sum(p.sum() for p in identity.trainable()) * torch.nan  # type: ignore[attr-defined]
+    def broken(chunks: TrainingChunks, _windows: torch.Tensor) -> torch.Tensor:
+        return torch.stack([p.sum() for p in chunks._who.trainable()]).sum() * torch.nan
 
-    monkeypatch.setattr(ReferenceGenerator, "training_loss", broken)
+    monkeypatch.setattr(TrainingChunks, "loss", broken)
     names = set(generator.denoiser.state_dict())
     with pytest.raises(CameoError, match="not a number"):
         tune(generator, footage, by_pixels, others, QUICK)
@@ -230,7 +231,7 @@ def test_the_judge_prefers_the_person(footage: Footage, others: Others) -> None:
 
 
 def test_frames_without_a_face_count_as_nothing(footage: Footage, others: Others) -> None:
-    def blind(frames: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def blind(frames: np.ndarray, points: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         vectors, found = by_pixels(frames, points)
         return vectors, found & (frames.max((1, 2, 3)) > 0)
 

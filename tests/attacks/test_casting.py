@@ -18,6 +18,7 @@ from cameo import casting
 from cameo.casting import CastOptions, cast
 from cameo.crypto.keys import Keys
 from cameo.errors import CameoError, ClipError, NotPermitted, NotVerified
+from cameo.generators.base import Direction, Performance
 from cameo.generators.reference import load_reference
 from cameo.media import write_mp4
 from cameo.registry.store import Registry
@@ -33,21 +34,21 @@ OPTIONS = CastOptions(purpose="birthday", prompt="a cake with candles", frames=8
 class Engine:
     """Stand in for a generator: it does what a test wants while it "generates"."""
 
-    id, fps, side_px = "reference", 25.0, 64
+    id, fps = "reference", 25.0
 
     def __init__(self) -> None:
         self.meanwhile: Callable[[], object] = lambda: None
         self.asked = self.done = 0
 
-    def wander(self, person: object, frames: int, seed: int) -> int:
-        return frames
+    def settle(self, direction: Direction) -> Direction:
+        return replace(direction, size=(64, 64))
 
-    def sample(self, person: object, frames: int, seed: int, _: bool, pulse: Callable[[float], None]) -> np.ndarray:
+    def perform(self, person: object, direction: Direction, pulse: Callable[[float], None]) -> Performance:
         self.asked += 1
         self.meanwhile()
         pulse(0.5)
         self.done += 1
-        return np.zeros((frames, 64, 64, 3), np.uint8)
+        return Performance(np.zeros((direction.frames, 64, 64, 3), np.uint8))
 
 
 @pytest.fixture

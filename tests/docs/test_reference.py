@@ -160,7 +160,7 @@ def test_numbers_of_the_tuning() -> None:
     for words in (
         f"{SIZE} × {SIZE} pixels",
         f"rank {recipe.rank} ",
-        f"In {recipe.drop_references:.0%} of".replace("%", " %"),
+        f"In {recipe.drop_aids:.0%} of".replace("%", " %"),
         f"the last {recipe.held_out:.0%} of".replace("%", " %"),
         f"nearest of {COUNT} rendered",
         f"every {recipe.judge_every} steps",

@@ -158,11 +158,11 @@ def test_learning_a_person_needs_no_references_any_more(generator: ReferenceGene
     real = held.frames.numpy()
     before = unlike(generator.sample(who, held.motion, 0, show_references=False), real)
     torch.manual_seed(0)
-    loss = generator.training_loss(footage.part(0, 70), who, drop_references=0.5)
+    lessons = generator.lessons(footage.part(0, 70), who, drop_aids=0.5)
     after = unlike(generator.sample(who, held.motion, 0, show_references=False), real)
     assert after < 0.5 * before
     assert unlike(generator.sample(who, held.motion, 0), real) < 1.1 * after
-    loss(4).backward()
+    lessons.loss(torch.arange(4)).backward()
     reached = {name for name in LEARNED_LAYOUT if getattr(who, name).grad is not None}
     assert reached <= set(DESCENDED)
     assert "trust" in reached
@@ -195,7 +195,7 @@ class TestShippedWeights:
         shipped = load_reference()
         who = shipped.fit_identity(footage.part(0, 70))
         torch.manual_seed(0)
-        shipped.training_loss(footage.part(0, 70), who, 0.5)
+        shipped.lessons(footage.part(0, 70), who, 0.5)
         held = footage.part(78, 100)
         made, real = shipped.sample(who, held.motion, 0), held.frames.numpy()
         mean = footage.frames[:70].float().mean(0).numpy()
