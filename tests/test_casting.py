@@ -13,9 +13,9 @@ import pytest
 
 import cameo
 from cameo.casting import CastOptions, cast
-from cameo.condition.plug import weights_digest
 from cameo.crypto.encoding import sha256_hex
 from cameo.errors import NotPermitted, NotVerified, OutputError, UsageError
+from cameo.generators.digest import weights_digest
 from cameo.generators.reference import load_reference
 from cameo.recalling import revoke
 from cameo.records import Use

@@ -6,7 +6,6 @@ after the block, exceptions included, the generator's weights are bit for bit wh
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,59 +15,55 @@ import torch
 from peft.utils import get_peft_model_state_dict
 from safetensors import SafetensorError
 from safetensors.torch import load
-from torch import Tensor, nn
+from torch import Tensor
 
 from cameo.errors import NotVerified, UsageError
+from cameo.generators.digest import weights_digest
 from cameo.generators.lora import remove_lora
 
 if TYPE_CHECKING:
     from cameo.generators.base import Generator, Identity
 
 PREFIX = "transformer"
-NAME = "cameo"
+NAME = "cameo-"  # before the modality
 MAX_RANK = 256
 
 
 @contextmanager
 def plug(generator: Generator, parts: Mapping[str, bytes]) -> Iterator[Identity]:
-    """Yield the person's identity while their adapter is active in the generator.
+    """Yield the person's identity while their adapters are active in the generator.
 
     Args:
         generator: what to plug into; nothing else may be plugged into it.
-        parts: decrypted parts by name; `adapter.<generator>.face` and `identity.<generator>.face` are used.
+        parts: decrypted parts by name; `adapter.<generator>.<modality>` and `identity.<generator>.<modality>` are used.
 
     Raises:
         UsageError: the double has no parts for this generator, or something is plugged in already.
         NotVerified: the parts belong to other base weights, or do not fit them.
     """
-    names = [f"{kind}.{generator.id}.face" for kind in ("adapter", "identity")]
+    modalities = [m for m in generator.modalities if f"adapter.{generator.id}.{m}" in parts]
+    names = [f"{kind}.{generator.id}.{m}" for m in modalities or ["face"] for kind in ("adapter", "identity")]
     missing = [name for name in names if name not in parts]
     if missing:
         raise UsageError(f"this double holds no {missing[0]}", f"tune it for the {generator.id} generator first")
     if getattr(generator.denoiser, "peft_config", None):
         raise UsageError("another adapter is plugged into this generator", "unplug it, or load the generator afresh")
-    adapter, identity = (_read(parts[name], name, generator.base_digest) for name in names)
+    digest = generator.base_digest
+    read = {name: _read(parts[name], name, digest) for name in names}
     before = weights_digest(generator.denoiser)
     try:
-        _load_lora(generator, adapter, _header(parts[names[0]]))
-        person = generator.load_identity(identity)
+        for modality in modalities:
+            name = f"adapter.{generator.id}.{modality}"
+            _load_lora(generator, modality, read[name], _header(parts[name]))
+        generator.denoiser.set_adapters([NAME + modality for modality in modalities])
+        sealed = [read[f"identity.{generator.id}.{modality}"] for modality in modalities]
+        person = generator.load_identity({key: value for one in sealed for key, value in one.items()})
         with generator.wearing(person):
             yield person
     finally:
         remove_lora(generator.denoiser)
     if weights_digest(generator.denoiser) != before:
         raise NotVerified("the generator's weights changed while a double was plugged in", "load the generator afresh")
-
-
-def weights_digest(denoiser: nn.Module) -> str:
-    """SHA-256 (hex) over names and values of all weights, adapters not counted."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(denoiser.state_dict().items()):
-        if "lora_" in name:
-            continue
-        digest.update(name.replace(".base_layer", "").encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _header(data: bytes) -> dict[str, str]:
@@ -91,20 +86,20 @@ def _read(data: bytes, name: str, base_digest: str) -> dict[str, Tensor]:
     return tensors
 
 
-def _load_lora(generator: Generator, tensors: dict[str, Tensor], facts: dict[str, str]) -> None:
-    """Load a LoRA and prove that every tensor arrived."""
-    denoiser, prefix = generator.denoiser, PREFIX + "."
+def _load_lora(generator: Generator, modality: str, tensors: dict[str, Tensor], facts: dict[str, str]) -> None:
+    """Load the LoRA of a modality and prove that every tensor arrived."""
+    denoiser, prefix, adapter = generator.denoiser, PREFIX + ".", NAME + modality
     stray = [key for key in tensors if not key.startswith(prefix)]
     if stray or not tensors:
         named = (stray or ["none"])[0]
         raise NotVerified(f"the adapter holds a tensor of another model: {named}", "tune the double again")
     state = {key: value.float() for key, value in tensors.items()}
     try:
-        config = _lora_config(facts, generator.lora_targets("face"))
-        denoiser.load_lora_adapter(dict(state), prefix=PREFIX, metadata=config, adapter_name=NAME)
+        config = _lora_config(facts, generator.lora_targets(modality))
+        denoiser.load_lora_adapter(dict(state), prefix=PREFIX, metadata=config, adapter_name=adapter)
     except (KeyError, ValueError, RuntimeError, TypeError) as error:
         raise NotVerified("the adapter does not fit this generator", "tune the double again") from error
-    arrived = get_peft_model_state_dict(denoiser, adapter_name=NAME)
+    arrived = get_peft_model_state_dict(denoiser, adapter_name=adapter)
     expected = {key.removeprefix(prefix): value for key, value in state.items()}
     if set(arrived) != set(expected) or any(not torch.equal(arrived[k].float(), expected[k]) for k in expected):
         raise NotVerified("not every tensor of the adapter was loaded", "tune the double again")

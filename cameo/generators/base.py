@@ -80,7 +80,7 @@ class Direction:
     """Say what is to be generated.
 
     Attributes:
-        frames: how many.
+        frames: how many; None takes the generator's own.
         seed: of everything that is left to chance.
         prompt: the scene in words; a generator that takes none does not follow it.
         size: width and height in pixels; None takes the generator's own.
@@ -88,12 +88,22 @@ class Direction:
         line: `[N]` float32 mono at 16 kHz: what is said, for a generator that takes sound; None for silence.
     """
 
-    frames: int
+    frames: int | None
     seed: int
     prompt: str = ""
     size: tuple[int, int] | None = None
     steps: int | None = None
     line: Tensor | None = None
+
+    @property
+    def length(self) -> int:
+        """How many frames, once settled."""
+        return self.frames or 0
+
+    @property
+    def area(self) -> tuple[int, int]:
+        """Width and height in pixels, once settled."""
+        return self.size or (0, 0)
 
 
 @dataclass(frozen=True)
@@ -122,8 +132,8 @@ class Takes:
 class Identity(Protocol):
     """Everything but the LoRA that makes the generator show one person: sealed and gated exactly like the LoRA."""
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Return what is sealed, by name."""
+    def tensors(self, modality: str = "face") -> dict[str, Tensor]:
+        """Return what is sealed of a modality, by name."""
         ...
 
     def trainable(self) -> Sequence[nn.Parameter]:
@@ -213,7 +223,7 @@ class Generator(Protocol):
         ...
 
     def settle(self, direction: Direction) -> Direction:
-        """Fill in what a direction leaves open; the size is given then.
+        """Fill in what a direction leaves open: length, size and steps are given then.
 
         Raises:
             UsageError: such a clip cannot be made.

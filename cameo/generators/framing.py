@@ -1,4 +1,4 @@
-"""Frame a face as the reference generator sees it: a square that follows the head slowly, 64 pixels wide.
+"""Frame a face as a generator sees it: a square that follows the head slowly.
 
 The renderer puts eyes at y = -0.20 and the mouth at y = 0.46 of a picture in -1..1, 0.66 apart, as far as the eyes are
 from each other; real faces are framed alike, so that the base sees them where it expects them.
@@ -6,6 +6,7 @@ from each other; real faces are framed alike, so that the base sees them where i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
@@ -15,7 +16,6 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from cameo.generators.base import Footage, Motion
-from cameo.generators.reference_net import FPS, SIZE
 
 if TYPE_CHECKING:
     from cameo.records import Bool, Clip, FaceTrack, Float32, Float64, UInt8
@@ -46,7 +46,7 @@ def follow_frames(points: Float32, fps: float) -> Float32:
     return np.column_stack([middle, half]).astype(np.float32)
 
 
-def cut_frame(frame: UInt8, place: Float32, size: int = SIZE) -> UInt8:
+def cut_frame(frame: UInt8, place: Float32, size: int) -> UInt8:
     """Cut and scale one square, blurring first so that shrinking does not alias."""
     cx, cy, half = (float(v) for v in place)
     step = 2 * half / size
@@ -66,20 +66,32 @@ def at_rate(times_s: Float64, fps: float) -> Tensor:
     return torch.from_numpy(np.where(clock - times_s[before] <= times_s[after] - clock, before, after))
 
 
-def frame_face(clip: Clip, track: FaceTrack, usable: Tensor) -> Footage:
-    """Cut a clip to `Footage` at 25 frames a second; `usable` `[T]` bool speaks of the clip's own frames."""
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Say how a face is framed: `side_px` of the square, frames per second, `zoom` against the renderer's framing."""
+
+    side_px: int
+    fps: float
+    zoom: float = 1.0
+
+
+def frame_face(clip: Clip, track: FaceTrack, usable: Tensor, frame: Frame) -> Footage:
+    """Cut a clip to `Footage`; `usable` `[T]` bool speaks of the clip's own frames."""
     found = np.asarray(track.found)
     points = _filled(track.points.reshape(len(found), -1), found).reshape(-1, 10, 2)
     eyes = _filled(track.eye_open[:, None], found)[:, 0]
-    index = at_rate(clip.times_s, FPS)
-    places = follow_frames(points[index], FPS)
-    frames = np.stack([cut_frame(clip.frames[i], p) for i, p in zip(index.tolist(), places, strict=True)])
+    index = at_rate(clip.times_s, frame.fps)
+    places = follow_frames(points[index], frame.fps)
+    places[:, 2] /= frame.zoom
+    frames = np.stack(
+        [cut_frame(clip.frames[i], p, frame.side_px) for i, p in zip(index.tolist(), places, strict=True)]
+    )
     inside = (points[index] - places[:, None, :2]) / places[:, None, 2:]
     motion = Motion(torch.from_numpy(inside.astype(np.float32)), torch.from_numpy(eyes[index].astype(np.float32)))
     return Footage(
         frames=torch.from_numpy(frames),
         motion=motion,
         usable=(usable & torch.from_numpy(found))[index],
-        fps=FPS,
+        fps=frame.fps,
         sound=torch.from_numpy(clip.sound[max(0, round(float(clip.times_s[0]) * clip.rate_hz)) :]),
     )

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from cameo.errors import UsageError
 from cameo.generators.base import Direction, Footage, Motion, Performance, Takes
-from cameo.generators.framing import frame_face
+from cameo.generators.framing import Frame, frame_face
 from cameo.generators.motion_track import wander
 from cameo.generators.reference_net import CHANNELS, FPS, FRAMES, SIZE, ReferenceNet, sample_latent
 from cameo.generators.reference_training import TrainingChunks
@@ -34,6 +34,7 @@ LORA_TARGETS = (
     r"(blocks\.\d+\.(attn1|attn2)\.(to_q|to_k|to_v|to_out\.0)|blocks\.\d+\.ffn\.net\.(0\.proj|2)"
     r"|proj_out|patch_embedding|condition_embedder\.time_proj)"
 )
+LENGTH = 100  # frames of a clip when nothing else is asked for
 STEPS = 1  # more steps add noise that so small a network cannot remove
 OVERLAP = 4  # frames shared by neighbouring chunks
 BATCH = 8  # chunks drawn at once
@@ -67,7 +68,7 @@ class ReferenceGenerator:
 
     def footage(self, clip: Clip, track: FaceTrack, usable: Tensor) -> Footage:
         """Cut a recording to 64 x 64 frames that follow the head, 25 a second."""
-        return frame_face(clip, track, usable)
+        return frame_face(clip, track, usable, Frame(SIZE, FPS))
 
     def fit_identity(self, footage: Footage) -> ReferenceIdentity:
         """Take references from footage; learned inputs start neutral."""
@@ -98,13 +99,13 @@ class ReferenceGenerator:
         if direction.size not in (None, (SIZE, SIZE)) or direction.steps not in (None, STEPS):
             hint = "leave size and steps out, or choose another generator"
             raise UsageError(f"the reference generator makes {SIZE} x {SIZE} pixels in one step", hint)
-        return replace(direction, size=(SIZE, SIZE), steps=STEPS)
+        return replace(direction, frames=direction.frames or LENGTH, size=(SIZE, SIZE), steps=STEPS)
 
     def perform(
         self, identity: ReferenceIdentity, direction: Direction, pulse: Callable[[float], None] | None = None
     ) -> Performance:
         """Generate a clip along a motion within the person's habits, made up from the seed."""
-        motion = wander(identity, direction.frames, direction.seed)
+        motion = wander(identity, direction.length, direction.seed)
         return Performance(self.sample(identity, motion, direction.seed, True, pulse))
 
     def wearing(self, identity: ReferenceIdentity) -> AbstractContextManager[None]:

@@ -85,8 +85,8 @@ class ReferenceIdentity:
             value = getattr(self, name).detach().clone()
             setattr(self, name, nn.Parameter(value, requires_grad=name in DESCENDED))
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Return what is sealed, by name."""
+    def tensors(self, modality: str = "face") -> dict[str, Tensor]:
+        """Return what is sealed of the face, by name; there is nothing else."""
         return {name: getattr(self, name).detach().contiguous() for name in LAYOUT}
 
     def trainable(self) -> Sequence[nn.Parameter]:

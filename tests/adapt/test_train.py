@@ -15,9 +15,10 @@ from cameo.adapt.export import lora_config
 from cameo.adapt.judge import Judge
 from cameo.adapt.recipe import Recipe
 from cameo.adapt.train import split, tune
-from cameo.condition.plug import plug, weights_digest
+from cameo.condition.plug import plug
 from cameo.errors import CameoError
 from cameo.generators.base import Footage, Motion
+from cameo.generators.digest import weights_digest
 from cameo.generators.lora import remove_lora
 from cameo.generators.reference import ReferenceGenerator, load_reference
 from cameo.generators.reference_training import TrainingChunks

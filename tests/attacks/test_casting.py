@@ -48,7 +48,7 @@ class Engine:
         self.meanwhile()
         pulse(0.5)
         self.done += 1
-        return Performance(np.zeros((direction.frames, 64, 64, 3), np.uint8))
+        return Performance(np.zeros((direction.length, 64, 64, 3), np.uint8))
 
 
 @pytest.fixture

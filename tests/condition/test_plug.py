@@ -13,9 +13,10 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from cameo.adapt.export import identity_bytes, lora_bytes, lora_config
-from cameo.condition.plug import plug, weights_digest
+from cameo.condition.plug import plug
 from cameo.errors import NotVerified, UsageError
 from cameo.generators.base import Footage
+from cameo.generators.digest import weights_digest
 from cameo.generators.lora import remove_lora
 from cameo.generators.reference import ReferenceGenerator
 from cameo.generators.references import ReferenceIdentity

@@ -1,0 +1,247 @@
+"""A diffusers pipeline as a generator: what all families share. One file per family says the rest.
+
+The pipeline object stays the user's own: nothing in it is replaced but for the length of a `with` block.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cameo.errors import CameoError, UsageError
+from cameo.generators.base import Direction, Footage, Performance, Takes
+from cameo.generators.captions import POSES, SCENE
+from cameo.generators.digest import base_model_digest
+from cameo.generators.framing import Frame, frame_face
+from cameo.generators.identity_tokens import TokenIdentity, TokenPlan
+from cameo.generators.pipeline_lessons import CachedWindows
+
+if TYPE_CHECKING:
+    from cameo.records import Clip, FaceTrack, UInt8
+
+Tensors = dict[str, Tensor]
+CLASS = "a person"  # next to these words the tokens begin
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Say what a family makes.
+
+    Attributes:
+        fps: frames per second.
+        size: width and height in pixels when nothing else is asked for.
+        frames, steps: of a clip, likewise.
+        window: frames of a training window; `side_px` of its square.
+        grain: width and height are multiples of it.
+        stride: frames are 1 more than a multiple of it.
+        guidance: classifier-free guidance scale.
+    """
+
+    fps: float
+    size: tuple[int, int]
+    frames: int
+    steps: int
+    window: int
+    side_px: int
+    grain: int
+    stride: int
+    guidance: float
+
+
+class PipelineGenerator(ABC):
+    """Implement `Generator` over a pipeline object of one family."""
+
+    id: ClassVar[str]
+    modalities: ClassVar[tuple[str, ...]] = ("face",)
+    pipelines: ClassVar[tuple[str, ...]]  # names of the classes it knows
+    shape: Shape
+
+    def __init__(self, pipe: Any, shape: Shape | None = None) -> None:
+        self.pipe = pipe
+        if shape is not None:
+            self.shape = shape
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of what it generates."""
+        return self.shape.fps
+
+    @property
+    def denoiser(self) -> Any:
+        """The transformer."""
+        return self.pipe.transformer
+
+    @property
+    def base_digest(self) -> str:
+        """SHA-256 (hex) of the transformer's weights; see `digest.base_model_digest`."""
+        return base_model_digest(self.denoiser)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the transformer is."""
+        return next(self.denoiser.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the transformer computes in."""
+        return self.denoiser.dtype
+
+    # What a family says.
+
+    @abstractmethod
+    def lora_targets(self, modality: str) -> str:
+        """Return the regular expression of the modules that a modality's LoRA adapts."""
+
+    @abstractmethod
+    def encode(self, frames: Tensor, sound: Tensor) -> Tensors:
+        """Return latents `[1, …]` of frames `[T, H, W, 3]` uint8 and sound `[N]`, as the transformer sees them."""
+
+    @abstractmethod
+    def describe(self, prompt: str) -> Tensors:
+        """Return what the transformer is told by a prompt: embeddings, masks, `[1, …]`."""
+
+    @abstractmethod
+    def widths(self, told: Tensors) -> dict[str, Tensor]:
+        """Return per modality the embeddings `[1, L, D]` among which its tokens stand."""
+
+    @abstractmethod
+    def add_tokens(self, told: Tensors, tokens: Mapping[str, Tensor]) -> Tensors:
+        """Put tokens `[K, D]` per modality among what a prompt tells; none given changes nothing."""
+
+    @abstractmethod
+    def loss(self, latents: Tensors, told: Tensors, weight: Tensor) -> Tensor:
+        """Return the family's training loss of a batch, times and noise drawn anew.
+
+        `weight` `[B, 1, T', h', w']` stresses places of the latent, 1 in the mean.
+        """
+
+    @abstractmethod
+    def attach(self, tokens: Mapping[str, Tensor]) -> AbstractContextManager[None]:
+        """Give the tokens to whatever the pipeline generates inside the block, in the positive branch only."""
+
+    @abstractmethod
+    def run(self, direction: Direction, tell: Callable[[int], None]) -> Performance:
+        """Call the pipeline for a settled direction; `tell` is called with the number of steps that are done."""
+
+    # What follows from it.
+
+    @cached_property
+    def plan(self) -> TokenPlan:
+        """Where the tokens of each modality begin."""
+        with torch.no_grad():
+            among = self.widths(self.describe(CLASS))
+        return TokenPlan({modality: _middle(words[0]).cpu() for modality, words in among.items()})
+
+    def footage(self, clip: Clip, track: FaceTrack, usable: Tensor) -> Footage:
+        """Cut a recording to squares that follow the head and shoulders, at the family's rate."""
+        return frame_face(clip, track, usable, Frame(self.shape.side_px, self.shape.fps, zoom=0.55))
+
+    def fit_identity(self, footage: Footage) -> TokenIdentity:
+        """Start with tokens next to the words "a person"."""
+        return TokenIdentity.begin(self.plan, footage).to(self.device)
+
+    def load_identity(self, tensors: Mapping[str, Tensor]) -> TokenIdentity:
+        """Rebuild tokens from sealed tensors, checking names and shapes."""
+        return TokenIdentity.load(tensors, self.plan).to(self.device)
+
+    def lessons(self, footage: Footage, identity: TokenIdentity, drop_aids: float) -> CachedWindows:
+        """Encode every window and every caption once; `drop_aids` of the windows are shown without tokens."""
+        with out_of_memory_said():
+            return CachedWindows(self, footage, identity, drop_aids)
+
+    def rehearse(self, identity: TokenIdentity, held: Footage, frames: Tensor, seed: int, aided: bool = True) -> Takes:
+        """Generate one short clip per pose of the captions, and take as many frames of them as are asked for."""
+        made, heard = [], []
+        rate_hz = 0
+        direction = self.settle(Direction(self.shape.window, seed, size=(self.shape.side_px,) * 2))
+        with self.attach(identity.tokens() if aided else {}):
+            for pose in POSES:
+                take = self.run(replace(direction, prompt=SCENE + pose), lambda _done: None)
+                made.append(take.frames)
+                rate_hz = take.rate_hz
+                if take.sound is not None:
+                    heard.append(take.sound)
+        every = np.concatenate(made)
+        chosen = np.linspace(0, len(every) - 1, min(len(frames), len(every))).round().astype(int)
+        return Takes(every[chosen], None, np.concatenate(heard, 1) if heard else None, rate_hz)
+
+    def settle(self, direction: Direction) -> Direction:
+        """Fill in length, size and steps.
+
+        Raises:
+            UsageError: the family cannot make such a length or size.
+        """
+        shape = self.shape
+        settled = replace(
+            direction,
+            frames=direction.frames if direction.frames is not None else shape.frames,
+            size=direction.size or shape.size,
+            steps=direction.steps or shape.steps,
+        )
+        if settled.length % shape.stride != 1 % shape.stride or settled.length < 1:
+            low = max(0, settled.length - 1) // shape.stride * shape.stride + 1
+            hint = f"ask for {low} or {low + shape.stride}"
+            raise UsageError(f"{self.id} makes clips of 1 + a multiple of {shape.stride} frames", hint)
+        if any(side < shape.grain or side % shape.grain for side in settled.area):
+            hint = f"such as {shape.size[0]} x {shape.size[1]}"
+            raise UsageError(f"width and height of {self.id} are multiples of {shape.grain}", hint)
+        return settled
+
+    def perform(
+        self, identity: TokenIdentity, direction: Direction, pulse: Callable[[float], None] | None = None
+    ) -> Performance:
+        """Generate a clip; the tokens are attached for its length, unless `wearing` attached them already."""
+        steps = direction.steps or self.shape.steps
+
+        def tell(done: int) -> None:
+            if pulse is not None:
+                pulse(done / steps)
+
+        with out_of_memory_said():
+            return self.run(direction, tell)
+
+    @contextmanager
+    def wearing(self, identity: TokenIdentity) -> Iterator[None]:
+        """Let the pipeline itself be conditioned on the person inside the block."""
+        with self.attach(identity.tokens()):
+            yield
+
+
+@contextmanager
+def out_of_memory_said() -> Iterator[None]:
+    """Turn a card that is too small into an error that says what to do.
+
+    Raises:
+        CameoError: "no_memory".
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        free, whole = torch.cuda.mem_get_info()
+        message = f"the card has too little memory: {free / 1e9:.1f} of {whole / 1e9:.1f} GB are free"
+        hint = "smaller or fewer frames, pipe.enable_model_cpu_offload(), or a smaller base model"
+        raise CameoError(message, hint, "no_memory") from error
+
+
+def as_video(frames: Tensor) -> Tensor:
+    """Turn frames `[T, H, W, 3]` uint8 into `[1, 3, T, H, W]` in -1..1."""
+    return (frames.float() / 127.5 - 1).permute(3, 0, 1, 2)[None]
+
+
+def as_frames(video: Any) -> UInt8:
+    """Turn what a pipeline returns as "np", `[1, T, H, W, 3]` in 0..1, into frames `[T, H, W, 3]` uint8."""
+    return np.asarray((np.asarray(video)[0] * 255).round().clip(0, 255), np.uint8)
+
+
+def _middle(words: Tensor) -> Tensor:
+    """Mean of the embeddings `[L, D]` that are not padding, `[D]`."""
+    real = words[words.abs().amax(1) > 0]
+    return (real if len(real) else words).float().mean(0)

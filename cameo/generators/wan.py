@@ -1,0 +1,161 @@
+"""Wan 2.1 and 2.2 (text to video, one transformer): rectified flow, tokens beside the words.
+
+Source: Wan Team, "Wan: open and advanced large-scale video generative models" (2025); diffusers' `WanPipeline`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from diffusers.training_utils import compute_density_for_timestep_sampling
+from torch import Tensor
+
+from cameo.errors import UsageError
+from cameo.generators.base import Direction, Performance
+from cameo.generators.pipeline import PipelineGenerator, Shape, Tensors, as_frames, as_video
+
+if TYPE_CHECKING:
+    pass
+
+_WORDS = "words"
+_ATTENTION = r"attn[12]\.(to_q|to_k|to_v|to_out\.0)"
+_FEED_FORWARD = r"ffn\.net\.(0\.proj|2)"
+# Training times lean to noise as the sampler's do. Source: the flow_shift of Wan's own configuration at 480p.
+SHIFT = 3.0
+
+
+class WanGenerator(PipelineGenerator):
+    """Tune and cast in `WanPipeline`."""
+
+    id = "wan"
+    pipelines = ("WanPipeline",)
+    shape = Shape(
+        fps=16, size=(832, 480), frames=81, steps=50, window=17, side_px=480, grain=16, stride=4, guidance=5.0
+    )
+
+    def __init__(self, pipe: Any, shape: Shape | None = None) -> None:
+        super().__init__(pipe, shape)
+        if getattr(pipe, "transformer_2", None) is not None:
+            hint = "use Wan 2.1, or Wan 2.2 TI2V-5B, which have one"
+            raise UsageError("this Wan pipeline has two transformers, of which a double can adapt one only", hint)
+
+    def lora_targets(self, modality: str) -> str:
+        """Return the attention and feed-forward layers of every block."""
+        if modality != "face":
+            raise ValueError(f"wan has no {modality} modality")
+        return rf"blocks\.\d+\.({_ATTENTION}|{_FEED_FORWARD})"
+
+    @torch.no_grad()
+    def encode(self, frames: Tensor, sound: Tensor) -> Tensors:
+        """Return `{"video": [1, 16, T', h, w]}`, normalised as the pipeline's decoding undoes it."""
+        vae = self.pipe.vae
+        video = as_video(frames).to(next(vae.parameters()).device, vae.dtype)
+        mode = vae.encode(video).latent_dist.mode().float()
+        mean, deviation = (torch.tensor(v).view(1, -1, 1, 1, 1).to(mode) for v in self._statistics())
+        return {"video": (mode - mean) / deviation}
+
+    def _statistics(self) -> tuple[list[float], list[float]]:
+        config = self.pipe.vae.config
+        return config.latents_mean, config.latents_std
+
+    @torch.no_grad()
+    def describe(self, prompt: str) -> Tensors:
+        """Return `{"words": [1, L, D]}`."""
+        words, _ = self.pipe.encode_prompt(prompt, do_classifier_free_guidance=False, device=self.device)
+        return {_WORDS: words}
+
+    def widths(self, told: Tensors) -> dict[str, Tensor]:
+        """Face tokens stand among the words."""
+        return {"face": told[_WORDS]}
+
+    def add_tokens(self, told: Tensors, tokens: Mapping[str, Tensor]) -> Tensors:
+        """Append the face's tokens; Wan's cross-attention takes any length and has no mask."""
+        return {_WORDS: with_tokens(told[_WORDS], tokens.get("face"))}
+
+    def loss(self, latents: Tensors, told: Tensors, weight: Tensor) -> Tensor:
+        """Velocity loss: x_t = (1 - s) x + s noise, v = noise - x, time 1000 s."""
+        clean = latents["video"]
+        sigma = shifted_times(len(clean), SHIFT).to(clean)
+        noise, at = torch.randn_like(clean), sigma.view(-1, 1, 1, 1, 1)
+        noisy = ((1 - at) * clean + at * noise).to(self.dtype)
+        said = told[_WORDS].to(self.dtype)
+        made = self.denoiser(
+            hidden_states=noisy, timestep=self._times(sigma, noisy), encoder_hidden_states=said, return_dict=False
+        )[0]
+        return ((made.float() - (noise - clean)) ** 2 * weight).mean()
+
+    def _times(self, sigma: Tensor, noisy: Tensor) -> Tensor:
+        """Return one time per clip, or per token where the pipeline expands them (Wan 2.2 TI2V)."""
+        times = sigma * 1000
+        if not self.pipe.config.expand_timesteps:
+            return times
+        patch = self.denoiser.config.patch_size
+        cells = (noisy.shape[2] // patch[0]) * (noisy.shape[3] // patch[1]) * (noisy.shape[4] // patch[2])
+        return times[:, None].expand(-1, cells)
+
+    @contextmanager
+    def attach(self, tokens: Mapping[str, Tensor]) -> Iterator[None]:
+        """Append tokens to the words of the positive branch, whoever calls the pipeline."""
+        plain = self.pipe.encode_prompt
+
+        def encode_prompt(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor | None]:
+            words, negative = plain(*args, **kwargs)
+            return with_tokens(words, tokens.get("face")), negative
+
+        with replaced(self.pipe, "encode_prompt", encode_prompt):
+            yield
+
+    def run(self, direction: Direction, tell: Callable[[int], None]) -> Performance:
+        """Call the pipeline."""
+        width, height = direction.area
+
+        def after(_pipe: Any, step: int, _time: Any, values: dict[str, Any]) -> dict[str, Any]:
+            tell(step + 1)
+            return values
+
+        made = self.pipe(
+            prompt=direction.prompt,
+            width=width,
+            height=height,
+            num_frames=direction.length,
+            num_inference_steps=direction.steps,
+            guidance_scale=self.shape.guidance,
+            generator=torch.Generator().manual_seed(direction.seed),
+            callback_on_step_end=after,
+            output_type="np",
+        )
+        return Performance(as_frames(made.frames))
+
+
+def shifted_times(count: int, shift: float) -> Tensor:
+    """Draw `[count]` noise levels: logit-normal, shifted as the sampler's.
+
+    Source: P. Esser et al., "Scaling rectified flow transformers" (2024), sections 3.1 and 5.3.2.
+    """
+    even = compute_density_for_timestep_sampling("logit_normal", count, logit_mean=0.0, logit_std=1.0)
+    return shift * even / (1 + (shift - 1) * even)
+
+
+def with_tokens(words: Tensor, tokens: Tensor | None) -> Tensor:
+    """Append `[K, D]` to every row of `[B, L, D]`."""
+    if tokens is None:
+        return words
+    return torch.cat([words, tokens.to(words).expand(len(words), -1, -1)], 1)
+
+
+@contextmanager
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Let an object have another attribute for a while; afterwards it has its old one, or none of its own."""
+    own = name in vars(owner)
+    before = vars(owner).get(name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        if own:
+            setattr(owner, name, before)
+        else:
+            delattr(owner, name)
