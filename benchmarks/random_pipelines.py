@@ -1,4 +1,4 @@
-"""Pipelines of random weights in three sizes, made from configurations: what they cost is real, what they draw is not."""
+"""Pipelines of random weights in three sizes: what they cost is real, what they draw is not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 from cameo.generators.pipeline import Shape
 
 SPECIAL = ("<pad>", "</s>", "<unk>", "<bos>")
-WORDS = (*SPECIAL, *"a person talking to the camera head turned left right looking down dancing monkey".split())
+_SAID = "a person talking to the camera head turned left right looking down dancing monkey"
+WORDS = (*SPECIAL, *_SAID.split())
 
 
 @dataclass(frozen=True, slots=True)

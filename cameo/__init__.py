@@ -54,7 +54,8 @@ _DOORS = {
     "enroll": "cameo.enrollment",
     "EnrollOptions": "cameo.enrollment",
     "cast": "cameo.casting",
-    "CastOptions": "cameo.casting",
+    "plug": "cameo.staging",
+    "CastOptions": "cameo.staging",
     "unlock": "cameo.unlocking",
     "Borrowed": "cameo.unlocking",
     "Use": "cameo.records",
@@ -97,7 +98,6 @@ __all__ = ["__version__", *_DOORS]  # noqa: PLE0604
 
 if TYPE_CHECKING:
     from cameo.auditing import audit as audit
-    from cameo.casting import CastOptions as CastOptions
     from cameo.casting import cast as cast
     from cameo.crypto.keys import Keys as Keys
     from cameo.crypto.keys import PublicKeys as PublicKeys
@@ -132,6 +132,8 @@ if TYPE_CHECKING:
     from cameo.seal.terms import load_terms as load_terms
     from cameo.seal.unlock import ContentKeys as ContentKeys
     from cameo.seal.unlock import unlock_as_owner as unlock_as_owner
+    from cameo.staging import CastOptions as CastOptions
+    from cameo.staging import plug as plug
     from cameo.unlocking import Borrowed as Borrowed
     from cameo.unlocking import draw_nonce as draw_nonce
     from cameo.unlocking import prove as prove

@@ -2,61 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
-
-from cameo.condition.plug import plug
-from cameo.crypto.encoding import sha256_hex
 from cameo.errors import UsageError
-from cameo.files import atomic_path, require_writable
-from cameo.generators.base import Direction
 from cameo.generators.shelf import load_generator
-from cameo.media import write_mp4
-from cameo.records import CastClip, Use
-from cameo.unlocking import unlock
+from cameo.records import CastClip
+from cameo.staging import CastOptions, StrPath, on_stage, require_clip_name
 
 if TYPE_CHECKING:
     from cameo.crypto.provider import KeyProvider
-    from cameo.generators.base import Generator
-    from cameo.records import UInt8
-    from cameo.unlocking import Borrowed, Opened
+    from cameo.unlocking import Borrowed
 
 Progress = Callable[[str, float], None]
-StrPath = str | os.PathLike[str]
 FRAMES = (8, 1500)  # at 25 a second, up to a minute
 LAST_SEED = 2**31 - 1
-RECHECK_S = 10.0  # as long as a status list may be kept
-SHOWN_PX = 384  # small frames are enlarged to about this side, so that a player shows more than a stamp
-
-
-@dataclass(frozen=True, slots=True)
-class CastOptions:
-    """Choose what is generated.
-
-    Attributes:
-        purpose: id of a purpose of the consent record; "" takes any that allows this, which only the owner may leave
-            open.
-        prompt: what the clip shows, in words; judged by the owner's rules, and on record as part of a digest only. The
-            reference generator takes no words: the clip does not follow it.
-        generator: one that the double was tuned for.
-        seed: 0 to 2147483647, gives the motion and the noise; the same seed gives the same clip.
-        frames: how many, 8 to 1500, at the generator's rate (25 a second).
-        commercial: whether the clip is for a commercial end.
-    """
-
-    purpose: str = ""
-    prompt: str = ""
-    generator: str = "reference"
-    seed: int = 0
-    frames: int = 100
-    commercial: bool = False
 
 
 def cast(
@@ -86,94 +46,34 @@ def cast(
         CameoError: the ledger of uses cannot be written.
     """
     options = options or CastOptions()
-    _require_possible(options, out)
+    _require_possible(options)
+    require_clip_name(out)
     report = progress or (lambda _label, _fraction: None)
     report("loading the generator", 0.0)
     engine = load_generator(options.generator)
-    direction = engine.settle(Direction(options.frames, options.seed, options.prompt))
-    # 1. Verify double, grant, proof and consent, spend a use, and only then decrypt.
-    with unlock(
-        bundle, _use(engine, options, direction), keys=keys, borrowed=borrowed, generator_parts_only=True
-    ) as opened:
-        # 2. Plug, generate, unplug: afterwards the generator is as before.
-        with plug(engine, opened.parts) as person:
-            made = engine.perform(person, direction, _pulse(opened, report))
-        # 3. The clip takes its name only when it may still leave.
+    with on_stage(engine, bundle, options, keys=keys, borrowed=borrowed) as stage:
+        made = stage.generate(report)
+        width, height = stage.save(out, made)
         report("writing the clip", 0.0)
-        shown = _enlarged(made.frames)
-        with atomic_path(out) as temporary:
-            write_mp4(temporary, shown, engine.fps)
-            opened.release(sha256_hex(temporary.read_bytes()))
     report("writing the clip", 1.0)
-    height, width = shown.shape[1:3]
     return CastClip(
         path=str(out),
-        frames=options.frames,
+        frames=len(made.frames),
         fps=engine.fps,
-        seconds=options.frames / engine.fps,
+        seconds=len(made.frames) / engine.fps,
         width=width,
         height=height,
         seed=options.seed,
-        generator=options.generator,
-        bundle_id=opened.bundle_id,
-        purpose=opened.purpose,
-        receipt=opened.receipt_sha256,
+        generator=engine.id,
+        bundle_id=stage.bundle_id,
+        purpose=stage.purpose,
+        receipt=stage.receipt_sha256,
     )
 
 
-def _pulse(opened: Opened, report: Progress) -> Callable[[float], None]:
-    """Report how far the generation is, and ask now and then whether it may go on."""
-    asked = time.monotonic()
-
-    def pulse(share: float) -> None:
-        nonlocal asked
-        report("generating", share)
-        if time.monotonic() - asked > RECHECK_S:
-            opened.recheck()
-            asked = time.monotonic()
-
-    return pulse
-
-
-def _require_possible(options: CastOptions, out: StrPath) -> None:
-    if not FRAMES[0] <= options.frames <= FRAMES[1]:
+def _require_possible(options: CastOptions) -> None:
+    if options.frames is not None and not FRAMES[0] <= options.frames <= FRAMES[1]:
         message = f"a clip has {FRAMES[0]} to {FRAMES[1]} frames, not {options.frames}"
         raise UsageError(message, "25 frames are a second")
     if not 0 <= options.seed <= LAST_SEED:
         raise UsageError(f"a seed is 0 to {LAST_SEED}, not {options.seed}", "choose another seed")
-    if Path(out).suffix.lower() != ".mp4":  # so that a wrong word replaces no key, and not the double itself
-        raise UsageError(f"the clip is an MP4 file, {out} is no name for one", "choose a name that ends in .mp4")
-    require_writable(out)
-
-
-def _use(engine: Generator, options: CastOptions, direction: Direction) -> Use:
-    width, height = direction.size or (0, 0)
-    times = _times(width)  # as it leaves, not as it is generated
-    return Use(
-        action="generate",
-        purpose=options.purpose,
-        prompt=options.prompt,
-        generator=options.generator,
-        outputs=("video",),
-        modalities=("face",),
-        seconds=options.frames / engine.fps,
-        pixels=width * height * times**2,
-        seed=options.seed,
-        commercial=options.commercial,
-    )
-
-
-def _times(side: int) -> int:
-    """By which whole number frames of this side are enlarged."""
-    return max(1, round(SHOWN_PX / side))
-
-
-def _enlarged(frames: UInt8) -> UInt8:
-    times = _times(frames.shape[2])
-    if times == 1:
-        return frames
-    size = (frames.shape[2] * times, frames.shape[1] * times)
-    shown = np.empty((len(frames), size[1], size[0], 3), np.uint8)  # filled in place: a minute of it is 0.7 GB
-    for to, frame in zip(shown, frames, strict=True):
-        cv2.resize(frame, size, dst=to, interpolation=cv2.INTER_CUBIC)
-    return shown

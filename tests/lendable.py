@@ -54,9 +54,9 @@ class People:
         return cls(*(Keys.generate() for _ in range(5)))
 
 
-def agreed(toml: str = TERMS) -> Agreement:
+def agreed(toml: str = TERMS, generator: str = "reference") -> Agreement:
     """Agree to terms today, as a program does."""
-    return agree(resolve_terms(parse_terms(toml), ["reference"], today(), list_digest()), "api")
+    return agree(resolve_terms(parse_terms(toml), [generator], today(), list_digest()), "api")
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,8 @@ def seal_lendable(
 ) -> Lendable:
     """Seal a double of Ada's under terms, and register it as enrolling would."""
     path = folder / "ada.cameo"
-    made = seal_bundle(path, people.ada, agreed(toml), parts, [encoder])
+    generator = next((part.generator for part in parts if part.generator), "reference")
+    made = seal_bundle(path, people.ada, agreed(toml, generator), parts, [encoder])
     known = Double(made.bundle_id, made.owner, path.resolve(), "0" * 64, made.created, (encoder.id,), made.assurance)
     with closing(Registry()) as registry:
         registry.register(known)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import cameo
-from cameo.casting import CastOptions, cast
+from cameo.casting import cast
 from cameo.crypto.encoding import sha256_hex
 from cameo.errors import NotPermitted, NotVerified, OutputError, UsageError
 from cameo.generators.digest import weights_digest
@@ -20,6 +20,7 @@ from cameo.generators.reference import load_reference
 from cameo.recalling import revoke
 from cameo.records import Use
 from cameo.seal.terms import DEFAULT_TERMS, any_purpose, resolve_terms
+from cameo.staging import CastOptions
 from tests.conftest import Enrolled
 from tests.lendable import Lendable
 
@@ -253,7 +254,7 @@ def test_revoked_while_it_is_generated(lendable: Lendable, tmp_path: Path, monke
         if label == "generating":
             revoke(made.id, keys=lendable.people.ada)
 
-    monkeypatch.setattr("cameo.casting.RECHECK_S", -1.0)
+    monkeypatch.setattr("cameo.staging.RECHECK_S", -1.0)
     with pytest.raises(NotPermitted) as caught:
         cast(lendable.double, borrowed=lendable.borrowed(), out=out, options=BIRTHDAY, progress=take_back)
     assert caught.value.code == "revoked"
@@ -283,7 +284,7 @@ def test_a_disk_that_fills_up_is_on_record(lendable: Lendable, tmp_path: Path, m
         raise OSError(28, "No space left on device")
 
     lendable.grant()
-    monkeypatch.setattr("cameo.casting.write_mp4", full)
+    monkeypatch.setattr("cameo.staging.write_mp4", full)
     with pytest.raises(OutputError, match="no space left"):
         cast(lendable.double, borrowed=lendable.borrowed(), out=tmp_path / "clip.mp4", options=BIRTHDAY)
     assert lendable.decisions() == [("allow", ""), ("withheld", "cannot_write")]

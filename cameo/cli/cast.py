@@ -24,8 +24,8 @@ def cast(words: Sequence[str]) -> None:
     keys = None if by_grant else terminal.load_keys(options.key)
     borrowed = _borrowed(options) if by_grant else None
     # Only now: this loads the generator's libraries.
-    from cameo.casting import CastOptions
     from cameo.casting import cast as run
+    from cameo.staging import CastOptions
 
     chosen = CastOptions(
         purpose=options.purpose,
@@ -67,7 +67,7 @@ def _read(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="MP4", help="the video to write")
     parser.add_argument("--generator", default="reference", metavar="NAME", help="default: reference")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="another seed, another motion (default 0)")
-    parser.add_argument("--frames", type=int, default=100, metavar="N", help="8 to 1500, 25 a second (default 100)")
+    parser.add_argument("--frames", type=int, metavar="N", help="8 to 1500 (default: the generator's own, 100)")
     parser.add_json()
     return parser.parse_args(words)
 

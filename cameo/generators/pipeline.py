@@ -236,9 +236,22 @@ def as_video(frames: Tensor) -> Tensor:
     return (frames.float() / 127.5 - 1).permute(3, 0, 1, 2)[None]
 
 
-def as_frames(video: Any) -> UInt8:
-    """Turn what a pipeline returns as "np", `[1, T, H, W, 3]` in 0..1, into frames `[T, H, W, 3]` uint8."""
-    return np.asarray((np.asarray(video)[0] * 255).round().clip(0, 255), np.uint8)
+def as_frames(made: Any) -> UInt8:
+    """Turn what a pipeline returns for one clip into frames `[T, H, W, 3]` uint8.
+
+    Args:
+        made: `[1, T, H, W, 3]` in 0..1 ("np"), `[1, T, 3, H, W]` in 0..1 ("pt"), or a list of one list of PIL pictures.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    if isinstance(made, Tensor) and made.ndim == 5 and made.shape[:1] + made.shape[2:3] == (1, 3):
+        made = made.detach().float().cpu().permute(0, 1, 3, 4, 2).numpy()
+    elif isinstance(made, list) and len(made) == 1:
+        made = np.stack([np.asarray(picture) for picture in made[0]])[None] / 255
+    if not isinstance(made, np.ndarray) or made.ndim != 5 or len(made) != 1 or made.shape[-1] != 3:
+        raise UsageError("these are not the frames of one clip", "give what the pipeline returned as .frames")
+    return np.asarray((made[0] * 255).round().clip(0, 255), np.uint8)
 
 
 def _middle(words: Tensor) -> Tensor:

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import cameo
-from cameo import casting
-from cameo.casting import CastOptions, cast
+from cameo import casting, staging
+from cameo.casting import cast
 from cameo.crypto.keys import Keys
 from cameo.errors import CameoError, ClipError, NotPermitted, NotVerified
 from cameo.generators.base import Direction, Performance
@@ -24,6 +24,7 @@ from cameo.media import write_mp4
 from cameo.registry.store import Registry
 from cameo.seal.bundle import Bundle
 from cameo.seal.unlock import unlock_as_owner
+from cameo.staging import CastOptions
 from tests.attacks.conftest import ADA, BOB, EVE, STUDIO, TOOL, Lab
 from tests.attacks.seeking import files_that_hold
 from tests.conftest import Enrolled
@@ -61,7 +62,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
         yield SimpleNamespace()
 
     monkeypatch.setattr(casting, "load_generator", lambda _: made)
-    monkeypatch.setattr(casting, "plug", plug)
+    monkeypatch.setattr(staging, "load_into", plug)
     return made
 
 
@@ -111,7 +112,7 @@ def test_revocation_while_generating(lab: Lab, engine: Engine) -> None:
 
 def test_revocation_during_a_long_run(lab: Lab, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The generator is not even let to its end."""
-    monkeypatch.setattr(casting, "RECHECK_S", -1.0)
+    monkeypatch.setattr(staging, "RECHECK_S", -1.0)
     grant = lab.grant()
     engine.meanwhile = lambda: cameo.revoke(grant, keys=ADA)
     no_clip(lab, "revoked", NotPermitted, borrowed=lab.by(grant))
@@ -128,7 +129,7 @@ def test_revocation_after_the_clip_was_written(lab: Lab, engine: Engine, monkeyp
         assert path.stat().st_size > 0
         cameo.revoke(grant, keys=ADA)
 
-    monkeypatch.setattr(casting, "write_mp4", write_and_revoke)
+    monkeypatch.setattr(staging, "write_mp4", write_and_revoke)
     no_clip(lab, "revoked", NotPermitted, borrowed=lab.by(grant))
     assert out.read_bytes() == b"an older clip"
     assert lab.decisions() == [("allow", ""), ("withheld", "revoked")]

@@ -13,7 +13,8 @@ from cameo.generators.pipeline import Shape
 from cameo.generators.wan import WanGenerator
 
 SPECIAL = ("<pad>", "</s>", "<unk>", "<bos>")
-WORDS = (*SPECIAL, *["a", "person", "talking", "to", "the", "camera", "head", "turned", "left", "right", "looking", "down", "dancing", "monkey"])
+_SAID = "a person talking to the camera head turned left right looking down dancing monkey"
+WORDS = (*SPECIAL, *_SAID.split())
 WAN_SHAPE = Shape(fps=25, size=(16, 16), frames=5, steps=2, window=5, side_px=16, grain=16, stride=4, guidance=5.0)
 
 
