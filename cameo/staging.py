@@ -60,6 +60,7 @@ class CastOptions:
         frames: how many, at the generator's rate; None takes the generator's own number.
         size: width and height in pixels; None takes the generator's own.
         steps: of sampling; None takes the generator's own.
+        modalities: what of the person is opened and used: "face", "voice".
         commercial: whether the clip is for a commercial end.
     """
 
@@ -70,6 +71,7 @@ class CastOptions:
     frames: int | None = None
     size: tuple[int, int] | None = None
     steps: int | None = None
+    modalities: tuple[str, ...] = ("face",)
     commercial: bool = False
 
 
@@ -187,12 +189,11 @@ def on_stage(
     *,
     keys: KeyProvider | None = None,
     borrowed: Borrowed | None = None,
-    modalities: tuple[str, ...] = ("face",),
 ) -> Iterator[Stage]:
     """Open a double for one clip and load it into a generator; see `plug` and `casting.cast`."""
     wanted = Direction(options.frames, options.seed, options.prompt, options.size, options.steps)
     direction = engine.settle(wanted)
-    use = _use(engine, options, direction, modalities)
+    use = _use(engine, options, direction)
     # 1. Verify double, grant, proof and consent, spend a use, and only then decrypt.
     with unlock(bundle, use, keys=keys, borrowed=borrowed, generator_parts_only=True) as opened:
         # 2. Plug, generate, unplug: afterwards the generator is as before.
@@ -211,7 +212,6 @@ def plug(
     keys: KeyProvider | None = None,
     borrowed: Borrowed | None = None,
     options: CastOptions | None = None,
-    modalities: tuple[str, ...] = ("face",),
 ) -> Iterator[Stage]:
     """Put a double into a diffusers pipeline that you already have, for one clip.
 
@@ -224,7 +224,6 @@ def plug(
         keys: the owner's, if the owner casts.
         borrowed: the grant, its holder and the host, if somebody else does. One of the two must be given.
         options: what will be generated; it is what the grant is held against.
-        modalities: of the double that are put in.
 
     Raises:
         UsageError: the pipeline is of no known family or holds other LoRAs, or it cannot make such a clip.
@@ -233,7 +232,7 @@ def plug(
     """
     engine = generator_for(pipe)
     chosen = options or CastOptions()
-    with on_stage(engine, bundle, chosen, keys=keys, borrowed=borrowed, modalities=modalities) as stage:
+    with on_stage(engine, bundle, chosen, keys=keys, borrowed=borrowed) as stage:
         watched = engine.denoiser.register_forward_pre_hook(lambda *_: stage.look_again())
         try:
             with _guarded(pipe, stage):
@@ -304,7 +303,7 @@ def require_clip_name(out: StrPath) -> None:
     require_writable(out)
 
 
-def _use(engine: Generator, options: CastOptions, direction: Direction, modalities: tuple[str, ...]) -> Use:
+def _use(engine: Generator, options: CastOptions, direction: Direction) -> Use:
     width, height = direction.area
     times = _times(width)  # as it leaves, not as it is generated
     return Use(
@@ -312,8 +311,8 @@ def _use(engine: Generator, options: CastOptions, direction: Direction, modaliti
         purpose=options.purpose,
         prompt=options.prompt,
         generator=engine.id,
-        outputs=("video", "audio") if "voice" in modalities else ("video",),
-        modalities=modalities,
+        outputs=("video", "audio") if "voice" in options.modalities else ("video",),
+        modalities=options.modalities,
         seconds=direction.length / engine.fps,
         pixels=width * height * times**2,
         seed=options.seed,

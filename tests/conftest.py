@@ -196,6 +196,14 @@ def people() -> People:
     return People.made()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _nobodys_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whoever runs the tests keeps their registry to themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAMEO_HOME", str(tmp_path_factory.mktemp("nobody")))
+        yield
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty CAMEO_HOME of its own."""

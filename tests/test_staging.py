@@ -17,6 +17,8 @@ from cameo.generators.wan import WanGenerator
 from cameo.recalling import revoke
 from cameo.seal.bundle import Part
 from cameo.staging import CastOptions, Stage, plug
+from tests.docs.markdown import ROOT
+from tests.docs.test_examples import load_example
 from tests.generators.lora_parts import random_parts
 from tests.generators.tiny_pipelines import WAN_SHAPE, tiny_wan, tiny_wan_generator
 from tests.lendable import Lendable, People, seal_lendable
@@ -178,3 +180,22 @@ def test_a_pipeline_of_no_known_family_is_said(lent: Lendable) -> None:
 def test_the_owner_needs_no_grant(pipe: Any, lent: Lendable, plain: np.ndarray) -> None:
     with cameo.plug(pipe, lent.double, keys=lent.people.ada, options=SCENE) as stage:
         assert stage.generate().frames.shape == (5, 16, 16, 3)
+
+
+def test_the_example_casts_in_a_pipeline_from_a_folder(
+    pipe: Any, lent: Lendable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, people = tmp_path / "wan", lent.people
+    pipe.save_pretrained(folder)
+    names = {"--as": people.bob, "--host": people.studio}
+    for name, keys in names.items():
+        keys.save(tmp_path / f"{name.strip('-')}.key", passphrase="a passphrase")
+    (tmp_path / "ada.pub").write_bytes(people.ada.public.to_bytes())
+    example = load_example(ROOT / "examples" / "cast_in_your_pipeline.py")
+    monkeypatch.setattr(example.getpass, "getpass", lambda _question: "a passphrase")
+    words = [str(folder), str(lent.double), str(lent.folder / "bob.grant"), "--owner", str(tmp_path / "ada.pub")]
+    words += ["--as", str(tmp_path / "as.key"), "--host", str(tmp_path / "host.key")]
+    words += ["--frames", "5", "--size", "16", "16", "--out", str(tmp_path / "clip.mp4")]
+    assert example.main(words) == 0
+    assert (tmp_path / "clip.mp4").stat().st_size > 0
+    assert example.main([*words, "--purpose", "comedy"]) == NotPermitted.exit_code

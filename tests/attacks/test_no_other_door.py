@@ -25,6 +25,7 @@ from cameo.seal.unlock import ContentKeys, _host_context, modality_key, unlock_a
 from cameo.unlocking import unlock
 from tests.attacks.conftest import ADA, BOB, EVE, STUDIO, TOOL, USE, Lab, agreement
 from tests.attacks.seeking import files_that_hold, holds, reachable, unwrapped
+from tests.generators.tiny_pipelines import tiny_wan
 from tests.seal.conftest import ENCODER, some_parts, tensor_bytes
 
 PEOPLE = {"ada": ADA, "bob": BOB, "tool": TOOL, "studio": STUDIO, "eve": EVE}
@@ -97,6 +98,11 @@ def _open(loot: Loot, **by: Any) -> dict[str, bytes]:
         return dict(opened.parts)
 
 
+def _plug(loot: Loot) -> Any:
+    with cameo.plug(tiny_wan(), loot.lab.double, keys=loot.keys) as stage:
+        return stage.generate()
+
+
 def _terms() -> Any:
     return cameo.GrantTerms(("birthday",), modalities=("face",))
 
@@ -104,6 +110,7 @@ def _terms() -> Any:
 # Name -> what a thief would try with it. True: it must refuse. False: it may answer, with nothing in it.
 TRIED: dict[str, tuple[bool, Callable[[Loot], Any]]] = {
     "unlock": (True, lambda x: _open(x, keys=x.keys)),
+    "plug": (True, _plug),
     "draw_nonce": (False, lambda x: cameo.draw_nonce(x.keys)),
     "prove": (False, lambda x: cameo.prove(x.grant, USE, x.keys, STUDIO.public.fingerprint, "A" * 22, x.lab.clock())),
     "grant": (
