@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,14 @@ _Box = tuple[float, float, float, float]
 
 
 def has_window() -> bool:
-    """Whether a window can be opened: there is a display, and this OpenCV can draw on it."""
-    return config.has_display() and bool(cv2.currentUIFramework())
+    """Whether a window can be opened: there is a display, and this OpenCV can draw on it.
+
+    Not where PyAV was loaded first: on Linux both bring the same X libraries, and OpenCV then hangs in the first
+    window, which nothing can interrupt. Source: https://github.com/opencv/opencv/issues/29195, and seen here.
+    """
+    loaded = list(sys.modules)
+    safe = sys.platform != "linux" or "av" not in loaded or loaded.index("cv2") < loaded.index("av")
+    return safe and config.has_display() and bool(cv2.currentUIFramework())
 
 
 class Window:

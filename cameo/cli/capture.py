@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cameo import config
 from cameo.cli import terminal
 from cameo.cli.arguments import VerbParser
 from cameo.cli.challenge import issue_challenge
@@ -37,16 +36,21 @@ def capture(words: Sequence[str]) -> None:
     if options.list:
         _list(options.json)
         return
-    asked = _prepare(options)
+    import cv2  # noqa: F401  before PyAV, or there is no window: see `has_window`
+
+    now = datetime.datetime.now(datetime.UTC)
+    asked = _prepare(options, now)
     # After the words are known to be right: this loads everything that looks and listens.
     from cameo.capture.recorder import record_clip
 
     out: Path = options.out
     with ExitStack() as stack:
         pictures, sound = _open(options, stack)
-        if asked is not None and sound is None:
+        if options.challenge is not None and sound is None:
             raise UsageError("a challenge has to be heard, and there is no sound", "choose a --microphone")
-        plan = _plan(options, asked)
+        if options.with_challenge:
+            asked = issue_challenge(now)
+        plan = _plan(options.seconds, asked, not options.no_guide)
         guide = stack.enter_context(_guide(options))
         recorded = record_clip(out, pictures, sound, plan, guide)
     if options.with_challenge and asked is not None:
@@ -106,18 +110,18 @@ def _list(as_json: bool) -> None:
     try:
         microphones = list_microphones()
     except MissingExtra as error:
-        terminal.warn(f"{error.message}; {error.hint}")
+        terminal.warn(f"no microphone can be listed, {error.message}; {error.hint}")
     value = {
         "cameras": [{"name": name, "what": what} for name, what in cameras],
         "microphones": [{"name": name, "what": what} for name, what in microphones],
     }
-    rows = [("cameras", f"{name}  {what}") for name, what in cameras] or [("cameras", "none found; try: --camera 0")]
-    rows += [("microphones", f"{name}  ({what})") for name, what in microphones] or [("microphones", "none found")]
+    rows = [("cameras", f"{name}  {what}") for name, what in cameras] or [("cameras", "none is listed; try --camera 0")]
+    rows += [("microphones", f"{name}  ({what})") for name, what in microphones] or [("microphones", "none is listed")]
     terminal.result(value, as_json, terminal.table(rows))
 
 
-def _prepare(options: argparse.Namespace) -> Challenge | None:
-    """Refuse what cannot come to a good end, and get the challenge, if there is one.
+def _prepare(options: argparse.Namespace, now: datetime.datetime) -> Challenge | None:
+    """Refuse what cannot come to a good end, and read the challenge, if there is one.
 
     Raises:
         UsageError, OutputError: the words contradict each other, or something cannot be written.
@@ -126,11 +130,10 @@ def _prepare(options: argparse.Namespace) -> Challenge | None:
     if options.out is None or options.out.suffix.lower() != ".mp4":
         raise UsageError("-o needs a name that ends in .mp4", "for example: cameo capture -o selfie.mp4")
     require_free(options.out)
-    now = datetime.datetime.now(datetime.UTC)
     if options.with_challenge:
         options.challenge = options.out.with_suffix(".challenge.json")
         require_free(options.challenge)
-        return issue_challenge(now)
+        return None
     if options.challenge is None:
         return None
     from cameo.capture.challenge import LIMIT, read_challenge, require_current
@@ -140,11 +143,12 @@ def _prepare(options: argparse.Namespace) -> Challenge | None:
             challenge = read_challenge(file.read(LIMIT + 1))
     except OSError as error:
         raise UsageError(f"cannot read {options.challenge}", "give the file of cameo challenge") from error
-    require_current(challenge, now + datetime.timedelta(seconds=_LONGEST_S))
+    require_current(challenge, now)
+    _plan(options.seconds, challenge, True)
     return challenge
 
 
-def _plan(options: argparse.Namespace, challenge: Challenge | None) -> Plan:
+def _plan(seconds: float | None, challenge: Challenge | None, guided: bool) -> Plan:
     """Lay the recording out.
 
     Raises:
@@ -153,11 +157,10 @@ def _plan(options: argparse.Namespace, challenge: Challenge | None) -> Plan:
     from cameo.capture.prompter import challenge_script, free_script
     from cameo.capture.recorder import Plan
 
-    guided = not options.no_guide
     if challenge is None:
-        seconds = options.seconds or _SECONDS
+        seconds = seconds or _SECONDS
         return Plan(seconds, free_script(seconds), guided=guided)
-    seconds = options.seconds or min(_LONGEST_S, challenge.seconds + _TALK_S)
+    seconds = seconds or min(_LONGEST_S, challenge.seconds + _TALK_S)
     if challenge.seconds > seconds:
         raise UsageError(f"the challenge takes {challenge.seconds:g} s", f"choose more seconds, up to {_LONGEST_S:g}")
     return Plan(seconds, challenge_script(challenge, seconds), challenge.seconds, guided)
@@ -221,10 +224,10 @@ def _check(out: Path, challenge: Challenge | None) -> _Checked:
     """Judge the clip as `cameo enroll` will; the challenge is not taken by this.
 
     Raises:
-        CaptureRejected: it is not good enough.
+        CaptureRejected: it is not good enough, or does not answer the challenge.
     """
     from cameo.capture.clip import read_clip
-    from cameo.capture.liveness import judge_liveness
+    from cameo.capture.liveness import judge_liveness, require_answered
     from cameo.capture.quality import assess, require_good
     from cameo.capture.speech import find_speech
     from cameo.cli.enroll import check_line
@@ -240,9 +243,10 @@ def _check(out: Path, challenge: Challenge | None) -> _Checked:
         progress("checking the quality", 1.0)
     for check in quality.failed:
         terminal.say(check_line(check))
-    if quality.failed:
-        terminal.say(f"{out} was recorded and kept, but cameo enroll would refuse it")
+    if quality.failed or (liveness.challenged and not liveness.live):
+        terminal.say(f"{out} was recorded and is kept, but cameo enroll would refuse it")
     require_good(quality)
+    require_answered(liveness)
     return _Checked(quality, liveness)
 
 
@@ -271,9 +275,7 @@ def _tell(
     if challenge is not None:
         rows.append(("challenge", f"{options.challenge}  enrol before {terminal.moment(challenge.expires)}"))
     if checked is not None:
-        rows.append(("quality", "good enough to enrol"))
-        if challenge is not None:
-            rows.append(("liveness", liveness_line(checked.liveness)))
+        rows += [("quality", "good enough to enrol"), ("liveness", liveness_line(checked.liveness))]
         rows += [("could be better", check_line(check)) for check in checked.quality.checks if check.level == "warn"]
     rows.append(("next", shlex.join(after)))
     terminal.result(value, options.json, terminal.table(rows))

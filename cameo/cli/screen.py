@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _EVERY_S = 0.1
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 _WORDS = {"ok": "good", "warn": "could be better", "fail": "not good"}
-_BAR = 20
-_ACROSS, _DOWN = 24, 7  # characters of the frame in which the face is shown
+_BAR = 16
+_ACROSS, _DOWN = 24, 8  # characters of the frame in which the face is shown
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def render_view(view: View) -> RenderableType:
         parts.append(ProgressBar(total=1.0, completed=max(0.0, min(1.0, view.left))))
     colour = "red" if view.phase == "recording" else "cyan"
     head = Panel(Group(*parts), title=title, border_style=colour, padding=(0, 2))
-    body = Table.grid(padding=(0, 3))
+    body = Table.grid(padding=(0, 2))
     body.add_row(Text(_frame(view.box)), _meters(view))
     return Group(head, body, Text("Ctrl-C stops, and keeps nothing", style="dim"))
 
