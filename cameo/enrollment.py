@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from cameo.capture.challenge import Challenge
     from cameo.crypto.provider import KeyProvider
     from cameo.generators.base import Generator
-    from cameo.records import Adapter, EncoderInfo, Template, Verdict
+    from cameo.records import Adapter, EncoderInfo, Template
     from cameo.seal.bundle import VerifiedBundle
     from cameo.seal.consent import Agreement
 

@@ -161,8 +161,9 @@ class _Session:
             left = (prompt.end_s - time_s) / (prompt.end_s - prompt.start_s)
             self._show(shot, "recording", prompt.text, left, time_s)
             shot = self._read()
-        if writer.seconds < max(self._plan.needed_s, 1 / SLOWEST_HZ):
-            message = f"{self._pictures.name} ends after {writer.seconds:.1f} s, {self._plan.needed_s:g} s are needed"
+        needed_s = max(self._plan.needed_s, 1 / SLOWEST_HZ)
+        if writer.seconds < needed_s - 1 / SLOWEST_HZ or writer.pictures < 2:
+            message = f"{self._pictures.name} ends after {writer.seconds:.1f} s, {needed_s:g} s are needed"
             raise ClipError(message, "give a longer one")
         self._require_heard()
 

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cameo.cli import terminal
 from cameo.cli.arguments import VerbParser
 from cameo.cli.challenge import issue_challenge
+from cameo.cli.recorded import check_recorded, tell_recorded
 from cameo.errors import UsageError
 from cameo.files import atomic_create, require_free
 
 if TYPE_CHECKING:
     from cameo.capture.challenge import Challenge
     from cameo.capture.guide import Guide
-    from cameo.capture.recorder import Plan, Recorded
+    from cameo.capture.recorder import Plan
     from cameo.capture.sources import FrameSource, SoundSource
-    from cameo.records import QualityReport, Verdict
 
 _SHORTEST_S, _LONGEST_S = 5.0, 30.0  # more is not read of a clip
 _SECONDS = 15.0
@@ -57,8 +55,8 @@ def capture(words: Sequence[str]) -> None:
         from cameo.capture.challenge import write_challenge
 
         atomic_create(options.challenge, write_challenge(asked))
-    checked = _check(out, asked) if options.check else None
-    _tell(options, recorded, asked, checked)
+    checked = check_recorded(out, asked) if options.check else None
+    tell_recorded(options, recorded, asked, checked)
 
 
 def _read(words: Sequence[str]) -> argparse.Namespace:
@@ -210,80 +208,3 @@ def _guide(options: argparse.Namespace) -> Iterator[Guide]:
     else:
         with closing(Window()) as window:
             yield window
-
-
-@dataclass(frozen=True, slots=True)
-class _Checked:
-    """Hold what the gate said of the clip, and whether it answers the challenge."""
-
-    quality: QualityReport
-    liveness: Verdict
-
-
-def _check(out: Path, challenge: Challenge | None) -> _Checked:
-    """Judge the clip as `cameo enroll` will; the challenge is not taken by this.
-
-    Raises:
-        CaptureRejected: it is not good enough, or does not answer the challenge.
-    """
-    from cameo.capture.clip import read_clip
-    from cameo.capture.liveness import judge_liveness, require_answered
-    from cameo.capture.quality import assess, require_good
-    from cameo.capture.speech import find_speech
-    from cameo.cli.enroll import check_line
-    from cameo.faces.track import track_faces
-
-    with terminal.progress() as progress:
-        clip = read_clip(out, progress=progress)
-        track = track_faces(clip.frames, progress)
-        progress("checking the quality", 0.0)
-        speech = find_speech(clip.sound)
-        quality = assess(clip, track, speech)
-        liveness = judge_liveness(clip, track, speech, challenge)
-        progress("checking the quality", 1.0)
-    for check in quality.failed:
-        terminal.say(check_line(check))
-    if quality.failed or (liveness.challenged and not liveness.live):
-        terminal.say(f"{out} was recorded and is kept, but cameo enroll would refuse it")
-    require_good(quality)
-    require_answered(liveness)
-    return _Checked(quality, liveness)
-
-
-def _tell(
-    options: argparse.Namespace, recorded: Recorded, challenge: Challenge | None, checked: _Checked | None
-) -> None:
-    """Print what was made, and what to do with it."""
-    from cameo.cli.enroll import check_line, liveness_line
-
-    out: Path = options.out
-    after = _enroll_words(options, recorded, challenge)
-    value: dict[str, object] = {
-        "file": str(out),
-        "seconds": recorded.seconds,
-        "fps": recorded.fps,
-        "width": recorded.width,
-        "height": recorded.height,
-        "sound": recorded.sound,
-        "challenge": str(options.challenge) if challenge else None,
-        "enroll": after,
-        "checks": {c.name: {"value": c.value, "level": c.level} for c in checked.quality.checks} if checked else None,
-        "live": checked.liveness.live if checked and challenge else None,
-    }
-    size = f"{recorded.width} x {recorded.height}, {recorded.fps:.0f} pictures a second"
-    rows = [("clip", f"{out}  {recorded.seconds:.1f} s, {size}, {'with' if recorded.sound else 'without'} sound")]
-    if challenge is not None:
-        rows.append(("challenge", f"{options.challenge}  enrol before {terminal.moment(challenge.expires)}"))
-    if checked is not None:
-        rows += [("quality", "good enough to enrol"), ("liveness", liveness_line(checked.liveness))]
-        rows += [("could be better", check_line(check)) for check in checked.quality.checks if check.level == "warn"]
-    rows.append(("next", shlex.join(after)))
-    terminal.result(value, options.json, terminal.table(rows))
-
-
-def _enroll_words(options: argparse.Namespace, recorded: Recorded, challenge: Challenge | None) -> list[str]:
-    """The command that makes a double of the clip; the key is whichever the owner has."""
-    words = ["cameo", "enroll", str(options.out), "--key", "ada.key", "--out", str(options.out.with_suffix(".cameo"))]
-    if challenge is not None:
-        words += ["--challenge", str(options.challenge)]
-    return words if recorded.sound else [*words, "--voice", "voice.wav"]
