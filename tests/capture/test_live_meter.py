@@ -52,16 +52,16 @@ def test_the_last_second_counts(person: RenderedPerson) -> None:
 
 def test_the_middle_is_found(person: RenderedPerson) -> None:
     frame = person.clip.frames[0]
-    wide = np.full((128, 256, 3), 90, np.uint8)
+    wide = np.full((128, 384, 3), 90, np.uint8)
     asides = []
-    for left in (64, 128):
+    for left in (128, 256):
         wide[:] = 90
         wide[:, left : left + 128] = frame
         meter = PictureMeter()
         meter.see(Shot(0.0, wide))
         asides.append(by_name(meter.checks)[CENTRED.name])
     assert asides[0].level == "ok" and asides[1].level == "warn"
-    assert asides[1].value - asides[0].value == pytest.approx(0.25, abs=0.06)
+    assert asides[1].value - asides[0].value == pytest.approx(1 / 3, abs=0.1)
 
 
 def heard(samples: np.ndarray, at_s: float = 0.0) -> list[Heard]:
@@ -76,17 +76,18 @@ def test_sound_is_measured_as_by_the_gate() -> None:
     ear.hear(heard(0.1 * np.sin(np.arange(SOUND_HZ) * 2 * np.pi * 300 / SOUND_HZ), 1.0))
     assert by_name(ear.checks)["sound"].value == pytest.approx(-23.0, abs=0.3)
     assert ear.loudest_db == pytest.approx(-23.0, abs=0.3)
-    assert ear.checks == (ear.hear([]), ear.checks)[1], "no news, no change"
+    before = ear.checks
+    ear.hear([])
+    assert ear.checks == before
 
 
 def test_noise_is_told_from_speech() -> None:
     spoken = np.repeat(speak(3, 3.0).sound, 3)[: 3 * SOUND_HZ]
     ear, noisy = SoundMeter(), SoundMeter()
     ear.hear(heard(spoken))
-    noisy.hear(heard(spoken + np.random.default_rng(0).normal(0, 0.7 * spoken.std(), len(spoken))))
-    clear = by_name(ear.checks)["speech_over_noise"]
-    assert clear.level == "ok"
-    assert by_name(noisy.checks).get("speech_over_noise", clear).value < clear.value or len(noisy.checks) == 2
+    noisy.hear(heard(spoken + np.random.default_rng(0).normal(0, 0.4 * spoken.std(), len(spoken))))
+    clear, drowned = (by_name(meter.checks)["speech_over_noise"] for meter in (ear, noisy))
+    assert clear.level == "ok" and drowned.value < clear.value - 3
 
 
 def test_bars() -> None:
