@@ -1,7 +1,8 @@
 """Take pictures from a camera with OpenCV: a webcam, or a camera on the network.
 
 A thread reads the camera and stamps each picture when it comes, so that neither drawing nor encoding changes the
-times. What nobody has fetched in time is dropped; a recording then has fewer pictures, none at a wrong time.
+times. What nobody has fetched in time is dropped, the oldest first: on a slow machine a recording has fewer pictures,
+none at a wrong time, and what is shown is never far behind.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from queue import Empty, Full, Queue
+from queue import Empty, Queue
 from typing import Any
 
 import cv2
@@ -25,7 +26,7 @@ from cameo.errors import ClipError, UsageError
 # Asked for; a camera gives what it can. In Motion JPEG nearly every webcam gives this 25 times a second or more,
 # uncompressed often 10 times.
 _WIDTH, _HEIGHT, _HZ = 1280, 720, 30
-_HELD = 30  # pictures that wait at most: a second, 80 MB
+_HELD = 6  # pictures that wait at most: 0.2 s, as long as the meter may take for a look
 _WAIT_S = 10.0  # for a picture; a sleeping camera takes some seconds to wake
 _MISSES = 30  # failed reads in a row until a camera counts as gone
 _MISS_S = 0.05
@@ -106,10 +107,15 @@ class Camera:
                 continue
             misses = 0
             taken = Shot(time.monotonic(), np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8))
-            with suppress(Full):
-                self._shots.put_nowait(taken)
-        with suppress(Full):
-            self._shots.put_nowait(None)
+            self._hand_over(taken)
+        self._hand_over(None)
+
+    def _hand_over(self, shot: Shot | None) -> None:
+        """Put a picture, or the end, where `read` finds it; only the thread of the camera does so."""
+        if self._shots.full():
+            with suppress(Empty):
+                self._shots.get_nowait()
+        self._shots.put_nowait(shot)
 
 
 def _open(name: str) -> Any:  # OpenCV has no types

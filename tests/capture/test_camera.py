@@ -80,10 +80,13 @@ def test_pictures_are_stamped_as_they_come(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_what_nobody_fetches_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     source = driven(monkeypatch, Driver())
-    while source._shots.qsize() < camera._HELD:
+    first = source.read()
+    began_s = time.monotonic()
+    while source._shots.qsize() < camera._HELD or time.monotonic() < began_s + 0.5:
         time.sleep(0.02)
-    time.sleep(0.1)
     assert source._shots.qsize() <= camera._HELD
+    second = source.read()
+    assert first and second and second.time_s > first.time_s + 0.2, "the oldest are dropped first"
     source.close()
 
 

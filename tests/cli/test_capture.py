@@ -38,7 +38,7 @@ def made(tmp_path: Path, home: Path) -> Path:
     assert not home.exists()
     folder = tmp_path / "made"
     folder.mkdir()
-    return record(folder / "made.mp4", np.arange(140) / 20, sound=click(48_000, 7.0, 2.0, 1))
+    return record(folder / "made.mp4", (np.arange(140) / 20).tolist(), sound=click(48_000, 7.0, 2.0, 1))
 
 
 def test_it_writes_a_clip_and_says_what_is_next(cli: Cli, made: Path, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_challenge_is_shown_recorded_and_answered(cli: Cli, home: Path, tmp_pa
 
 
 def test_a_challenge_that_is_drawn_lies_beside_the_clip(cli: Cli, home: Path, made: Path, tmp_path: Path) -> None:
-    long = record(tmp_path / "made" / "long.mp4", np.arange(300) / 10.5, sound=click(48_000, 28.0, 2.0, 1))
+    long = record(tmp_path / "made" / "long.mp4", (np.arange(300) / 10.5).tolist(), sound=click(48_000, 28.0, 2.0, 1))
     out = tmp_path / "out.mp4"
     shown = cli("capture", "-o", out, "--camera", long, "--with-challenge", "--no-guide", "--check")
     assert shown.status == 6, "a click answers nothing"
