@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from cameo.capture.sources import FrameSource, Heard, Shot, SoundSource
 
 SLOWEST_HZ = 10.0  # fewer pictures a second show neither lips nor turns
-_RATE_WINDOW_S, _RATE_FROM_S = 2.0, 3.0
+_RATE_WINDOW_S = 4.0  # a hiccup is no harm
 _WARM_UP_S = 1.0
 _STEADY_S = 1.0  # all must be well for so long
 _EASY_S, _PATIENCE_S = 15.0, 60.0  # from then on warnings do not hold anybody up; and then nobody waits any more
@@ -236,7 +236,7 @@ class _Session:
         self._first_s = shot.time_s if self._first_s is None else self._first_s
         while self._times[-1] - self._times[0] > _RATE_WINDOW_S and len(self._times) > 2:
             self._times.popleft()
-        if shot.time_s - self._first_s >= _RATE_FROM_S:
+        if shot.time_s - self._first_s >= _RATE_WINDOW_S:
             rate_hz = (len(self._times) - 1) / (self._times[-1] - self._times[0])
             if rate_hz < SLOWEST_HZ:
                 message = f"{self._pictures.name} gives only {rate_hz:.0f} pictures a second, {SLOWEST_HZ:g} are needed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _TITLE = "cameo capture  -  q or Esc stops"
 _WIDTH, _LOWEST = 960, 360  # of what is drawn, in pixels; an upright picture gets dark sides
 _ESCAPE = 27
+_EVERY_S = 1 / 15  # drawing costs 13 ms of a core, encoding as much again
 _LEVELS = {"ok": (92, 200, 120), "warn": (240, 190, 70), "fail": (235, 95, 85)}
 _INK, _VEIL, _TRACK = (255, 255, 255), (16, 18, 22, 190), (255, 255, 255, 60)
 _RECORDING = (235, 60, 60)
@@ -41,17 +43,22 @@ def has_window() -> bool:
 
 
 class Window:
-    """Draw each moment in a window; q, Esc and closing it stop the recording."""
+    """Draw moments in a window, at most 15 a second; q, Esc and closing it stop the recording."""
 
     def __init__(self) -> None:
+        self._next_s = 0.0
         cv2.namedWindow(_TITLE, cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
 
     def show(self, view: View) -> None:
-        """Draw a moment.
+        """Draw a moment, if it is time to.
 
         Raises:
             KeyboardInterrupt: q or Esc was pressed, or the window was closed.
         """
+        now_s = time.monotonic()
+        if now_s < self._next_s:
+            return
+        self._next_s = now_s + _EVERY_S
         cv2.imshow(_TITLE, cv2.cvtColor(draw_view(view), cv2.COLOR_RGB2BGR))
         key = cv2.waitKey(1) & 0xFF
         if key in (ord("q"), _ESCAPE) or cv2.getWindowProperty(_TITLE, cv2.WND_PROP_VISIBLE) < 1:

@@ -72,7 +72,7 @@ def test_what_fails_leaves_nothing(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(error, match=words) as failed:
-        record_clip(tmp_path / "out.mp4", pictures, sound, plan(4, needed_s=needed_s), Watching())
+        record_clip(tmp_path / "out.mp4", pictures, sound, plan(6, needed_s=needed_s), Watching())
     assert failed.value.hint
     assert not list(tmp_path.iterdir())
 

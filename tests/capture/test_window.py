@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cameo.capture import picture_limits, sound_limits
+from cameo.capture import picture_limits, sound_limits, window
 from cameo.capture.guide import View
 from cameo.capture.window import Window, draw_view, has_window
 
@@ -94,6 +94,19 @@ def test_keys_stop(monkeypatch: pytest.MonkeyPatch, key: int, visible: float, st
     else:
         Window().show(view())
     assert (shown[0] == draw_view(view())[..., ::-1]).all(), "BGR for OpenCV"
+
+
+def test_not_every_picture_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[object] = []
+    monkeypatch.setattr(window, "_EVERY_S", 1e6)
+    monkeypatch.setattr(cv2, "namedWindow", lambda *_: None)
+    monkeypatch.setattr(cv2, "imshow", lambda *words: drawn.append(words))
+    monkeypatch.setattr(cv2, "waitKey", lambda _ms: -1)
+    monkeypatch.setattr(cv2, "getWindowProperty", lambda *_: 1.0)
+    shown = Window()
+    for _ in range(5):
+        shown.show(view())
+    assert len(drawn) == 1
 
 
 def test_where_a_window_can_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
