@@ -72,7 +72,7 @@ class _Look:
 class PictureMeter:
     """Look at a picture now and then, and judge the last second.
 
-    Looking costs about 80 ms of a core; on a slow machine it is done more seldom.
+    Looking costs some 40 ms of a core; on a slow machine it is done more seldom.
     """
 
     def __init__(self) -> None:
