@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 
@@ -34,3 +35,8 @@ def passphrase() -> str | None:
 def wants_colour() -> bool:
     """Say whether the environment leaves room for colour (no-color.org)."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def has_display() -> bool:
+    """Say whether windows can be opened: always on macOS and Windows, elsewhere where a display is named."""
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -22,14 +22,14 @@ from cameo.adapt.train import tune
 from cameo.capture.challenge import LIMIT as CHALLENGE_LIMIT
 from cameo.capture.challenge import ChallengeBook, read_challenge
 from cameo.capture.clip import read_clip
-from cameo.capture.liveness import judge_liveness
+from cameo.capture.liveness import judge_liveness, require_answered
 from cameo.capture.quality import add_voices, assess, require_good
 from cameo.capture.speech import find_speech
 from cameo.embed.face import load_face_encoder
 from cameo.embed.person import pool_face, pool_windows
 from cameo.embed.template import pack_template
 from cameo.embed.voice import load_voice_encoder
-from cameo.errors import CaptureRejected, UsageError
+from cameo.errors import UsageError
 from cameo.faces.track import track_faces
 from cameo.files import require_free, require_writable
 from cameo.generators.shelf import load_generator
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from cameo.capture.challenge import Challenge
     from cameo.crypto.provider import KeyProvider
     from cameo.generators.base import Generator
-    from cameo.records import Adapter, EncoderInfo, Template, Verdict
+    from cameo.records import Adapter, EncoderInfo, Template
     from cameo.seal.bundle import VerifiedBundle
     from cameo.seal.consent import Agreement
 
@@ -135,7 +135,7 @@ def enroll(
         quality = assess(recording, track, speech)
         require_good(quality)
         liveness = judge_liveness(recording, track, speech, challenge, began)
-        _require_answered(liveness)
+        require_answered(liveness)
     # 2. Embed.
     with steps("embedding face and voice"):
         face, frame_likeness, frames_used = pool_face(face_encoder, recording, track, quality)
@@ -224,13 +224,6 @@ def _asked(file: StrPath | None, now: datetime.datetime) -> Challenge | None:
         raise UsageError(f"cannot read {file}: {reason}", "draw one with: cameo challenge --out FILE") from None
     _challenges().require_open(challenge, now)
     return challenge
-
-
-def _require_answered(verdict: Verdict) -> None:
-    if verdict.challenged and not verdict.live:
-        missed = "; ".join(piece.measured for piece in verdict.evidence if piece.decides and piece.passed is not True)
-        message = f"the recording does not answer the challenge: {missed}"
-        raise CaptureRejected(message, "draw another challenge, and follow its prompts as they come")
 
 
 def _resolved(options: EnrollOptions, generator: str) -> ConsentTerms:

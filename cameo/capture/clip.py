@@ -42,7 +42,7 @@ _OPTIONS = {
 }
 # How far reading goes past the limit for the sake of a track that is stored later in the file.
 _OVERRUN_S = 5.0
-_CLIP_HINT = "give an MP4, MOV or WebM file as a phone or webcam records it"
+CLIP_HINT = "give an MP4, MOV or WebM file as a phone or webcam records it"
 _VOICE_HINT = "give a WAV, FLAC, M4A, OGG or MP4 file with speech"
 
 
@@ -79,21 +79,21 @@ def read_clip(
     """
     settings = settings or ClipSettings()
     digest = _sha256(path)
-    with _open(path, _CLIP_HINT) as container:
-        stream = _picture_stream(container)
-        sound_stream = _sound_stream(container) if voice is None else None
+    with open_recording(path, CLIP_HINT) as container:
+        stream = picture_stream(container)
+        own_sound = sound_stream(container) if voice is None else None
         declared_s = _declared_s(container, stream)
         pictures = PictureTrack(settings.limit_s, settings.sample_hz, settings.long_side, stream.sample_aspect_ratio)
         sound = SoundTrack(settings.rate_hz, settings.limit_s)
-        _demux(container, [stream, sound_stream], pictures, sound, _fraction(progress, declared_s, settings.limit_s))
+        _demux(container, [stream, own_sound], pictures, sound, _fraction(progress, declared_s, settings.limit_s))
         if pictures.start_s is None:
-            raise ClipError("no picture could be decoded", _CLIP_HINT)
+            raise ClipError("no picture could be decoded", CLIP_HINT)
         found_s = pictures.end_s if stream.duration else max(pictures.end_s, sound.end_s - pictures.start_s)
         if found_s < settings.truncated_below * min(declared_s, settings.limit_s):
             lost = f"only {found_s:.1f} of {declared_s:.1f} s are there"
             raise ClipError(f"the file is truncated, {lost}", "copy the file again or record anew")
         container_name, video_codec = container.format.name, stream.codec_context.name
-        samples, stored = sound.on_clock(pictures.start_s), _stored_sound(sound_stream)
+        samples, stored = sound.on_clock(pictures.start_s), _stored_sound(own_sound)
     if voice is not None:
         samples, stored = _read_voice(voice, settings)
     source = ClipSource(
@@ -148,8 +148,8 @@ def _read_voice(path: str | os.PathLike[str], settings: ClipSettings) -> tuple[F
         ClipError: the file has no sound that can be decoded.
     """
     sound = SoundTrack(settings.rate_hz, settings.limit_s)
-    with _open(path, _VOICE_HINT) as container:
-        stream = _sound_stream(container)
+    with open_recording(path, _VOICE_HINT) as container:
+        stream = sound_stream(container)
         if stream is None:
             raise ClipError("there is no sound track in it", _VOICE_HINT)
         _demux(container, [None, stream], None, sound, None)
@@ -160,7 +160,7 @@ def _read_voice(path: str | os.PathLike[str], settings: ClipSettings) -> tuple[F
 
 
 @contextmanager
-def _open(path: str | os.PathLike[str], hint: str) -> Iterator[InputContainer]:
+def open_recording(path: str | os.PathLike[str], hint: str) -> Iterator[InputContainer]:
     """Open a media file; everything that goes wrong while reading it names the file.
 
     Raises:
@@ -210,10 +210,10 @@ def _sha256(path: str | os.PathLike[str]) -> str:
     except FileNotFoundError as error:
         raise UsageError(f"{path}: no such file", "check the name") from error
     except OSError as error:
-        raise ClipError(f"{path}: {(error.strerror or 'cannot be read').lower()}", _CLIP_HINT) from error
+        raise ClipError(f"{path}: {(error.strerror or 'cannot be read').lower()}", CLIP_HINT) from error
 
 
-def _picture_stream(container: InputContainer) -> VideoStream:
+def picture_stream(container: InputContainer) -> VideoStream:
     """Pick the moving picture; cover art is not one.
 
     Raises:
@@ -226,7 +226,7 @@ def _picture_stream(container: InputContainer) -> VideoStream:
     raise ClipError("there is no picture in it", "give a video; a sound file alone goes to --voice")
 
 
-def _sound_stream(container: InputContainer) -> AudioStream | None:
+def sound_stream(container: InputContainer) -> AudioStream | None:
     """Pick the sound track that is the default one; None when there is none."""
     best = container.streams.best("audio")
     return next((stream for stream in container.streams.audio if stream is best), None)

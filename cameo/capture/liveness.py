@@ -17,6 +17,7 @@ from cameo.capture.digits import DigitModel, load_digit_model, score_digits
 from cameo.capture.lips import compare_lips
 from cameo.capture.pose_answer import SLACK, watch_turns
 from cameo.capture.replay import PlaybackSigns, find_playback_signs, is_cut, is_repeated
+from cameo.errors import CaptureRejected
 from cameo.records import Evidence, Verdict
 
 if TYPE_CHECKING:
@@ -65,6 +66,18 @@ def judge_liveness(
     if challenge is None:
         return Verdict(pieces)
     return Verdict(pieces, challenge.nonce, challenge.digest)
+
+
+def require_answered(verdict: Verdict) -> None:
+    """Let a recording pass that was not held against a challenge, or answers it.
+
+    Raises:
+        CaptureRejected: it does not answer it.
+    """
+    if verdict.challenged and not verdict.live:
+        missed = "; ".join(piece.measured for piece in verdict.evidence if piece.decides and piece.passed is not True)
+        message = f"the recording does not answer the challenge: {missed}"
+        raise CaptureRejected(message, "draw another challenge, and follow its prompts as they come")
 
 
 def check_challenge(

@@ -52,13 +52,13 @@ class FaceMeasures:
     detail: Float32
 
 
-def measure_faces(clip: Clip, track: FaceTrack) -> FaceMeasures:
-    """Measure the main face in every frame."""
-    rows = np.full((len(clip.frames), 6), np.nan, np.float32)
-    detail = np.full((len(clip.frames), 4), np.nan, np.float32)
+def measure_faces(frames: UInt8, track: FaceTrack) -> FaceMeasures:
+    """Measure the main face in each of `[T, H, W, 3]` RGB frames."""
+    rows = np.full((len(frames), 6), np.nan, np.float32)
+    detail = np.full((len(frames), 4), np.nan, np.float32)
     for index in np.flatnonzero(track.found):
         points = track.points[index]
-        face = _crop(clip.frames[index], points)
+        face = _crop(frames[index], points)
         rows[index] = float(np.linalg.norm(points[1] - points[0])), *_measure(face)
         detail[index] = directional_detail(face)
     gap, sharpness, luminance, white, black, range_bit = rows.T
@@ -70,7 +70,7 @@ def judge_picture(clip: Clip, track: FaceTrack, faces: FaceMeasures, usable: Boo
     second = float(np.mean(track.faces > 1)) if len(track.faces) else 0.0
     checks = [
         limits.LENGTH.judge(clip.used_s),
-        limits.LIGHT.judge(_luminance(clip.frames)),
+        limits.LIGHT.judge(picture_luminance(clip.frames)),
         limits.FACE.judge(100 * float(np.mean(track.found)) if len(track.found) else 0.0),
         limits.ONE_FACE.judge(100 * second),
     ]
@@ -160,7 +160,7 @@ def _fails(rule: Rule, values: Float32) -> Bool:
     return ~(values >= limit) if rule.sense == "at least" else ~(values <= limit)
 
 
-def _luminance(frames: UInt8) -> float:
+def picture_luminance(frames: UInt8) -> float:
     """Median over the clip of a picture's mean, 0..1; every eighth row and column is enough."""
     return float(np.median(frames[:, ::8, ::8].mean((1, 2, 3)))) / 255 if len(frames) else 0.0
 

@@ -22,7 +22,7 @@ def assess(clip: Clip, track: FaceTrack, speech: Speech) -> QualityReport:
 
     Checks that need a face or speech are left out when there is none, and so is what a recording cannot tell.
     """
-    faces = measure_faces(clip, track)
+    faces = measure_faces(clip.frames, track)
     scores, reasons = score_frames(track, faces)
     usable = np.array([not reason for reason in reasons], bool)
     checks = judge_picture(clip, track, faces, usable) + judge_sound(clip, speech)

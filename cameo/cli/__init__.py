@@ -26,6 +26,7 @@ class Verb(NamedTuple):
 VERBS = {
     "keygen": Verb("cameo.cli.keys:keygen", "make keys, for owner, friend or host: a protected .key and a .pub file"),
     "sample": Verb("cameo.cli.sample:sample", "render a talking person who does not exist, to try things with"),
+    "capture": Verb("cameo.cli.capture:capture", "record a selfie with a webcam, guided"),
     "challenge": Verb("cameo.cli.challenge:challenge", "draw what a recording must answer to count as live"),
     "enroll": Verb("cameo.cli.enroll:enroll", "turn a selfie video into a sealed double"),
     "inspect": Verb("cameo.cli.inspect:inspect", "show what any file of cameo's says, in plain words"),

@@ -5,11 +5,15 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cameo import config
 from cameo.cli import terminal
 from cameo.cli.arguments import VerbParser
 from cameo.files import atomic_create, require_free
+
+if TYPE_CHECKING:
+    from cameo.capture.challenge import Challenge
 
 
 def challenge(words: Sequence[str]) -> None:
@@ -23,12 +27,9 @@ def challenge(words: Sequence[str]) -> None:
     parser.add_json()
     options = parser.parse_args(words)
     require_free(options.out)
-    from cameo.capture.challenge import ChallengeBook, prompts, write_challenge
+    from cameo.capture.challenge import prompts, write_challenge
 
-    book = ChallengeBook(config.home() / "challenges")
-    now = datetime.datetime.now(datetime.UTC)
-    book.prune(now)
-    drawn = book.issue(now)
+    drawn = issue_challenge(datetime.datetime.now(datetime.UTC))
     atomic_create(options.out, write_challenge(drawn))
     laid = prompts(drawn)
     value = {
@@ -42,3 +43,16 @@ def challenge(words: Sequence[str]) -> None:
     rows.append(("then", "go on talking for ten seconds: the voice is learned from it"))
     head = f"{options.out}: record this, before {terminal.moment(drawn.expires)}"
     terminal.result(value, options.json, [head, *terminal.table(rows)])
+
+
+def issue_challenge(now: datetime.datetime) -> Challenge:
+    """Draw a challenge that this machine will know again, and forget those that have expired.
+
+    Raises:
+        OutputError: it cannot be kept.
+    """
+    from cameo.capture.challenge import ChallengeBook
+
+    book = ChallengeBook(config.home() / "challenges")
+    book.prune(now)
+    return book.issue(now)

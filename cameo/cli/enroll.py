@@ -49,7 +49,7 @@ def enroll(words: Sequence[str]) -> None:
     except CaptureRejected as error:
         if isinstance(error.report, QualityReport):
             for check in error.report.failed:
-                terminal.say(_line(check))
+                terminal.say(check_line(check))
         raise
     terminal.result(_value(made, options.report), options.json, _lines(made, options.report))
 
@@ -116,12 +116,12 @@ def _lines(made: Enrollment, report: Path | None) -> list[str]:
         ("double", f"{made.sealed.path}  {terminal.size(made.sealed.size)}, opens with your key only"),
         ("likeness", f"{before:.2f} before tuning, {after:.2f} after  (1 is the same face)"),
         ("assurance", ASSURANCE[made.sealed.assurance]),
-        ("liveness", _alive(made.liveness)),
+        ("liveness", liveness_line(made.liveness)),
         ("took", f"{sum(made.seconds.values()):.0f} s"),
     ]
     if report:
         rows.append(("report", f"{report}  shows you: keep it as safe as the video"))
-    rows += [("could be better", _line(check)) for check in made.quality.checks if check.level == "warn"]
+    rows += [("could be better", check_line(check)) for check in made.quality.checks if check.level == "warn"]
     return terminal.table(rows)
 
 
@@ -131,13 +131,15 @@ def _likeness(made: Enrollment) -> tuple[float, float]:
     return by_step[0], by_step[made.adapter.best_step]
 
 
-def _alive(verdict: Verdict) -> str:
+def liveness_line(verdict: Verdict) -> str:
+    """Say in a line whether a challenge was answered, and what speaks against it."""
     if verdict.live:
         return "live: the challenge was answered"
     against = ", ".join(piece.title for piece in verdict.warnings)
     return "not checked by a challenge" + (f"; what speaks against somebody being there: {against}" if against else "")
 
 
-def _line(check: Check) -> str:
+def check_line(check: Check) -> str:
+    """Say what was measured, what the limits are, and what helps."""
     value = f"{check.value:.3g} {check.unit}".strip()
     return f"{check.title}: {value}, {check.limit}. {check.advice}"
