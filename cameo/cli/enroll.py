@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from cameo.records import Check, Enrollment, Precedents, Verdict
 
 _KEPT = (
-    "To notice when one person is enrolled twice, this machine keeps a turned and encrypted template of face and voice "
-    "until the double is withdrawn or erased (CAMEO_GALLERY=off keeps none)."
+    "To notice who is enrolled twice, this machine keeps a turned and encrypted template of face and voice until the "
+    "double is withdrawn or erased (CAMEO_GALLERY=off keeps none)."
 )
 
 

@@ -150,10 +150,11 @@ def unpack_vector(data: bytes, encoder: EncoderInfo) -> Float32:
     Raises:
         NotVerified: it is no unit vector of this encoder's size.
     """
-    vector = np.frombuffer(data, "<f4").astype(np.float32) if len(data) == 4 * encoder.dimension else np.zeros(1)
-    if not abs(float(np.linalg.norm(vector)) - 1) < 1e-3:
-        raise NotVerified("a vector of the gallery is damaged", "erase the double it is of, and enrol again", "spliced")
-    return vector
+    if len(data) == 4 * encoder.dimension:
+        vector = np.frombuffer(data, "<f4").astype(np.float32)
+        if abs(float(np.linalg.norm(vector)) - 1) < 1e-3:
+            return vector
+    raise NotVerified("a vector of the gallery is damaged", "erase the double it is of, and enrol again", "spliced")
 
 
 def _faiss_index(rows: Float32) -> Any:  # faiss has no types
