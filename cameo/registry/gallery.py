@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Connection, delete, func, insert, select
@@ -82,10 +82,8 @@ class GalleryShelf:
         found = []
         for row in rows:
             with suppress(NotVerified):
-                data = open_stream(key, row.sealed, "a turned template", _PURPOSE, row.bundle_id, row.modality)
-                found.append(
-                    TurnedVector(row.modality, row.encoder, row.digest, row.rotation, data, row.bundle_id, row.owner)
-                )
+                data = open_stream(key, row.sealed, "a turned template", *_context(row.bundle_id, like))
+                found.append(replace(like, data=data, bundle_id=row.bundle_id, owner=row.owner))
         return found
 
     def living(self, owner: str) -> tuple[int, int]:
@@ -107,10 +105,14 @@ class GalleryShelf:
                 "encoder": vector.encoder,
                 "digest": vector.digest,
                 "rotation": vector.rotation,
-                "sealed": seal_stream(key, vector.data, _PURPOSE, bundle_id, vector.modality),
+                "sealed": seal_stream(key, vector.data, *_context(bundle_id, vector)),
             }
             for vector in turned
         ]
+
+
+def _context(bundle_id: str, vector: TurnedVector) -> tuple[str, ...]:
+    return _PURPOSE, bundle_id, vector.modality, vector.encoder, vector.digest, vector.rotation
 
 
 def put_vectors(connection: Connection, bundle_id: str, rows: list[dict[str, object]]) -> None:
