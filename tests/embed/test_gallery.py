@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 
 import numpy as np
 import pytest
@@ -48,15 +47,6 @@ def gallery(people: list[PosedTemplate], faiss: bool) -> Gallery:
 
 
 ENGINES = [False, pytest.param(True, marks=pytest.mark.skipif(not has_faiss(), reason="faiss is not installed"))]
-
-
-@pytest.fixture(autouse=True)
-def _quiet_faiss() -> None:
-    """FAISS warns about its own types when it is first loaded; that is not what is tested here."""
-    if has_faiss():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import faiss  # noqa: F401
 
 
 @pytest.mark.parametrize("faiss", ENGINES)
