@@ -152,7 +152,7 @@ def enroll(
     with steps("comparing with earlier doubles"):
         newcomer = turn_newcomer(keys.public.fingerprint, (face, voice_template), among)
         for warning in _precedents(newcomer, options).warnings:
-            steps.tell(f"{warning.title}? {warning.advice}")
+            steps.tell(f"{warning.title}? see the result")
     # 3. Adapt.
     with steps("tuning"):
         usable = torch.from_numpy(np.array([not reason for reason in quality.reasons]))

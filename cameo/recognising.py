@@ -150,7 +150,7 @@ def _own_check(template: PosedTemplate, own: list[TurnedVector]) -> list[Check]:
             limit=f"at least {encoder.threshold:.2f} to the likest of {_doubles(len(own))} of yours",
             level="ok" if best >= encoder.threshold else "warn",
             source=encoder.threshold_source,
-            advice="a key is for one person: if this is somebody else, enrol them under a key of their own"
+            advice="a key is for one person; if this is somebody else, enrol them under a key of their own"
             + _caution(encoder),
         )
     ]
@@ -164,6 +164,7 @@ def _others_check(template: PosedTemplate, others: list[TurnedVector]) -> list[C
     best, limit = _gallery(template, others).search(template)[0].score, search_limit(encoder, len(others), calibration)
     # A voice alone refuses nobody: the face is what a double shows.
     level = "fail" if encoder.assurance == MATCHED and encoder.modality == "face" else "warn"
+    seems = "has" if encoder.assurance == MATCHED else "may have"
     measured = calibration.source if calibration else encoder.threshold_source
     return [
         Check(
@@ -173,8 +174,8 @@ def _others_check(template: PosedTemplate, others: list[TurnedVector]) -> list[C
             unit="",
             limit=f"below {limit:.2f} to the likest of {_doubles(len(others))} of others",
             level=level if best >= limit else "ok",
-            source=f"{measured}; at most 1 % of searches that find somebody wrongly, see search_limit",
-            advice=f"another owner has enrolled this {encoder.modality} on this machine{_caution(encoder)}",
+            source=f"{measured}; raised so that at most 1 % of searches among so many find somebody wrongly",
+            advice=f"another owner {seems} enrolled this {encoder.modality} on this machine{_caution(encoder)}",
         )
     ]
 
