@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from cameo import config
-from cameo.capture.challenge import draw_challenge, prompts
+from cameo.capture.challenge import Challenge, draw_challenge, prompts
 from cameo.capture.liveness import free_speech, spoken_answer
 from cameo.errors import NotPermitted, UsageError
 from cameo.recognising import find_precedents, hear_answer, require_first, turn_newcomer
-from cameo.records import CONSISTENCY_ONLY, MATCHED, EncoderInfo, Precedents, Speech, Template
+from cameo.records import CONSISTENCY_ONLY, MATCHED, Clip, EncoderInfo, Precedents, Speech, Template
 from cameo.registry.store import Double, Registry
 from tests.conftest import clip_of
 
@@ -185,7 +185,7 @@ class Listener:
         return self.embed(samples)[None]
 
 
-def answered(digits: float, rest: float) -> tuple[object, ...]:
+def answered(digits: float, rest: float) -> tuple[Clip, Speech, Challenge]:
     """Say the digits at one level, and five seconds after the challenge at another."""
     challenge = draw_challenge(NOON)
     sound = np.zeros(round((challenge.seconds + 6) * 16_000), np.float32)
@@ -201,14 +201,14 @@ def answered(digits: float, rest: float) -> tuple[object, ...]:
 
 
 def test_digits_in_the_voice_of_the_rest() -> None:
-    (same,) = hear_answer(*answered(0.9, 0.9), Listener())  # type: ignore[arg-type]
+    (same,) = hear_answer(*answered(0.9, 0.9), Listener())
     assert (same.name, same.passed, same.decides) == ("voice", True, False)
-    (another,) = hear_answer(*answered(0.9, 0.2), Listener())  # type: ignore[arg-type]
+    (another,) = hear_answer(*answered(0.9, 0.2), Listener())
     assert another.passed is False
 
 
 def test_nothing_is_said_of_voices_without_enough_of_both() -> None:
     clip, speech, _challenge = answered(0.9, 0.9)
-    assert hear_answer(clip, speech, None, Listener()) == ()  # type: ignore[arg-type]
+    assert hear_answer(clip, speech, None, Listener()) == ()
     for levels in ((0.9, 0.0), (0.0, 0.9)):
-        assert hear_answer(*answered(*levels), Listener()) == ()  # type: ignore[arg-type]
+        assert hear_answer(*answered(*levels), Listener()) == ()

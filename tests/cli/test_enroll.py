@@ -228,7 +228,12 @@ def test_what_a_user_must_know_about_people_and_licences(
         sealed=dataclasses.replace(enrolled.made.sealed, assurance="matched + live"),
     )
     given: list[Any] = []
-    monkeypatch.setattr("cameo.enrollment.enroll", lambda *_words, **named: (given.append(named["options"]), made)[1])
+
+    def run(*_words: object, **named: Any) -> object:
+        given.append(named["options"])
+        return made
+
+    monkeypatch.setattr("cameo.enrollment.enroll", run)
     words = ("enroll", selfie, "--key", key, "--out", tmp_path / "ada.cameo", "--yes", "--allow-duplicate")
     done = cli(*words)
     assert done.status == 0, done.err
