@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Literal
+
+from cameo.errors import UsageError
+
+Gallery = Literal["all", "own", "off"]
 
 
 def home() -> Path:
@@ -25,6 +30,21 @@ def registry_url() -> str | None:
 def ledger_url() -> str | None:
     """Return $CAMEO_LEDGER, the URL of the host's ledger; None for the file in cameo's home folder."""
     return os.environ.get("CAMEO_LEDGER") or None
+
+
+def gallery() -> Gallery:
+    """Return $CAMEO_GALLERY: among whose doubles a person who enrols is looked for; "all" when it is unset or empty.
+
+    "off" also keeps nothing of the person for later searches.
+
+    Raises:
+        UsageError: it is neither "all" nor "own" nor "off".
+    """
+    match os.environ.get("CAMEO_GALLERY") or "all":
+        case "all" | "own" | "off" as chosen:
+            return chosen
+        case other:
+            raise UsageError(f"CAMEO_GALLERY is {other!r}", "set it to all, own or off, or unset it")
 
 
 def passphrase() -> str | None:

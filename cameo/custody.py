@@ -238,7 +238,8 @@ def amend(bundle: StrPath, *, keys: KeyProvider, terms: ConsentTerms, method: Me
         require_narrowed(resolved, old)
         kind = "narrowed"
     # Whatever can be wrong with the terms is found before anything is revoked.
-    agreement = agree(resolved, method)
+    # What was shown of somebody being there belongs to the recording, whatever the terms are.
+    agreement = agree(resolved, method, verified.consent.record.act.liveness)
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     with closing(Registry()) as registry:
         registry.require_living(manifest.bundle_id)

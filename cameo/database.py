@@ -244,6 +244,7 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEnt
     _enter_wal(connection)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA secure_delete=ON")  # what was removed is overwritten, not only unlinked
 
 
 def _enter_wal(connection: sqlite3.Connection) -> None:

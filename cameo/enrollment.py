@@ -34,6 +34,7 @@ from cameo.faces.track import track_faces
 from cameo.files import require_free, require_writable
 from cameo.generators.shelf import load_generator
 from cameo.grants.guard import list_digest
+from cameo.recognising import find_precedents, hear_answer, require_first, turn_newcomer
 from cameo.records import Enrollment, SealedFile
 from cameo.registry.store import Double, Registry
 from cameo.report import write_report
@@ -46,7 +47,8 @@ if TYPE_CHECKING:
     from cameo.capture.challenge import Challenge
     from cameo.crypto.provider import KeyProvider
     from cameo.generators.base import Generator
-    from cameo.records import Adapter, EncoderInfo, Template
+    from cameo.recognising import Newcomer
+    from cameo.records import Adapter, EncoderInfo, Precedents, Template
     from cameo.seal.bundle import VerifiedBundle
     from cameo.seal.consent import Agreement
 
@@ -69,6 +71,7 @@ class EnrollOptions:
         report: where to write the report, if anywhere; a name that ends in .html.
         challenge: the file of a challenge that was issued on this machine, which the recording answers; see
             `capture.challenge`.
+        allow_duplicate: enrol even if another owner has enrolled this face on this machine; the double then says so.
     """
 
     generator: str = "reference"
@@ -79,6 +82,7 @@ class EnrollOptions:
     recipe: Recipe = field(default_factory=Recipe)
     report: StrPath | None = None
     challenge: StrPath | None = None
+    allow_duplicate: bool = False
 
 
 def enroll(
@@ -110,7 +114,8 @@ def enroll(
         ClipError: the recording cannot be read.
         CaptureRejected: it is not good enough, and `report` of the error says which checks failed; or it does not
             answer the challenge.
-        NotPermitted: the challenge has expired, was answered before, or was not issued here.
+        NotPermitted: the challenge has expired, was answered before, or was not issued here; "enrolled_by_another":
+            another owner has enrolled this face on this machine.
         OutputError: something cannot be written, or `out` exists.
         MissingWeights: an encoder's weights are not on this machine.
     """
@@ -120,6 +125,7 @@ def enroll(
     require_free(out)
     _require_report(options.report, out)
     Registry().close()
+    among = config.gallery()
     began = datetime.datetime.now(datetime.UTC)
     challenge = _asked(options.challenge, began)
     generator = load_generator(options.generator)
@@ -134,7 +140,8 @@ def enroll(
         speech = find_speech(recording.sound)
         quality = assess(recording, track, speech)
         require_good(quality)
-        liveness = judge_liveness(recording, track, speech, challenge, began)
+        heard = hear_answer(recording, speech, challenge, voice_encoder)
+        liveness = judge_liveness(recording, track, speech, challenge, began, heard)
         require_answered(liveness)
     # 2. Embed.
     with steps("embedding face and voice"):
@@ -142,6 +149,10 @@ def enroll(
         windows = voice_encoder.embed_windows(speech.samples)
         voice_template, window_likeness = pool_windows(windows, voice_encoder.info)
         quality = add_voices(quality, windows)
+    with steps("comparing with earlier doubles"):
+        newcomer = turn_newcomer(keys.public.fingerprint, (face, voice_template), among)
+        for warning in _precedents(newcomer, options).warnings:
+            steps.tell(f"{warning.title}? see the result")
     # 3. Adapt.
     with steps("tuning"):
         usable = torch.from_numpy(np.array([not reason for reason in quality.reasons]))
@@ -149,20 +160,21 @@ def enroll(
         run = (recording.source.sha256, *_settings_of(options.recipe, generator, face_encoder.info))
         store = SealedCheckpoint(keys, *run, tell=steps.tell)
         adapter = tune(generator, footage, face_encoder.embed, rendered_people(), options.recipe, store, progress)
-    require_free(out)  # still: tuning took minutes
+    require_free(out)  # still: tuning took minutes, in which others may have enrolled as well
+    precedents = _precedents(newcomer, options)
     if challenge is not None:  # only now, so that a run that was broken off can go on with the same answer
         _challenges().take(challenge, began)
     agreement = agree(terms, options.method, liveness.summary())
     with _all_or_nothing(out):
         # 4. Seal, and read back what was written.
         with steps("sealing"):
-            sealed = _seal(out, keys, agreement, (face, voice_template), adapter)
+            sealed = _seal(out, keys, agreement, (face, voice_template), adapter, precedents)
         enrollment = Enrollment(
             recording, track, speech, quality, face, voice_template, frame_likeness, frames_used, window_likeness,
-            liveness, adapter, _described(sealed), agreement.act.text, steps.seconds, _versions(),
+            liveness, precedents, adapter, _described(sealed), agreement.act.text, steps.seconds, _versions(),
         )  # fmt: skip
         # 5. Remember and report.
-        with _registered(sealed):
+        with _registered(sealed, newcomer):
             if options.report is not None:
                 write_report(options.report, enrollment)
     store.clear()
@@ -246,8 +258,19 @@ def _settings_of(recipe: Recipe, generator: Generator, judge: EncoderInfo) -> tu
     return (repr(_versions()), generator.id, generator.base_digest, judge.digest, repr(recipe))
 
 
+def _precedents(newcomer: Newcomer, options: EnrollOptions) -> Precedents:
+    found = find_precedents(newcomer)
+    require_first(found, options.allow_duplicate)
+    return found
+
+
 def _seal(
-    out: StrPath, keys: KeyProvider, agreement: Agreement, templates: tuple[Template, Template], adapter: Adapter
+    out: StrPath,
+    keys: KeyProvider,
+    agreement: Agreement,
+    templates: tuple[Template, Template],
+    adapter: Adapter,
+    precedents: Precedents,
 ) -> VerifiedBundle:
     parts = [Part(f"template.{t.encoder.modality}", t.encoder.modality, pack_template(t)) for t in templates]
     parts += [
@@ -259,6 +282,8 @@ def _seal(
         "tuning_step": adapter.best_step,
         "likeness": round(kept.likeness, 4),
     }
+    if precedents.duplicate:
+        about["duplicate_allowed"] = True
     seal_bundle(out, keys, agreement, parts, [t.encoder for t in templates], about)
     return Bundle.open(out).verify(keys.public)
 
@@ -275,8 +300,8 @@ def _all_or_nothing(out: StrPath) -> Iterator[None]:
 
 
 @contextmanager
-def _registered(sealed: VerifiedBundle) -> Iterator[None]:
-    """Register the double, and take that back when what follows fails.
+def _registered(sealed: VerifiedBundle, newcomer: Newcomer) -> Iterator[None]:
+    """Register the double with the turned templates of its owner, and take that back when what follows fails.
 
     The report comes last: it is not encrypted, and must not outlive a double that was taken back.
     """
@@ -284,10 +309,10 @@ def _registered(sealed: VerifiedBundle) -> Iterator[None]:
     encoders = tuple(encoder.id for encoder in manifest.encoders)
     path = sealed.path.resolve()
     double = Double(
-        manifest.bundle_id, manifest.owner, path, sealed.sha256, manifest.created, encoders, manifest.assurance
+        manifest.bundle_id, manifest.owner, path, sealed.sha256, manifest.created, encoders, sealed.assurance
     )
     with closing(Registry()) as registry:
-        registry.register(double)
+        registry.register(double, newcomer.vectors)
         try:
             yield
         except BaseException:
@@ -303,7 +328,7 @@ def _described(sealed: VerifiedBundle) -> SealedFile:
         size=sealed.size,
         bundle_id=manifest.bundle_id,
         owner=manifest.owner,
-        assurance=manifest.assurance,
+        assurance=sealed.assurance,
         parts={part.name: part.size for part in manifest.parts},
     )
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import datetime
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -35,6 +37,9 @@ CONSISTENCY_ONLY = "consistency-only"
 MATCHED = "matched"
 # What a passed challenge adds to it; see docs/explanation/liveness.md.
 LIVE = "live"
+_AND_LIVE = f" + {LIVE}"
+# How the consent record's line on liveness begins when a challenge was passed.
+_PASSED = "challenge passed"
 
 _TOLD = {True: "ok", False: "against", None: "not told"}
 
@@ -231,9 +236,63 @@ class Verdict:
         if not self.challenged:
             against = ", ".join(piece.name for piece in self.warnings)
             return "not checked by a challenge" + (f"; against it: {against}" if against else "")
-        outcome = "challenge passed" if self.live else "challenge failed"
+        outcome = _PASSED if self.live else "challenge failed"
         pieces = ", ".join(f"{piece.name} {_TOLD[piece.passed]}" for piece in self.evidence)
         return f"{outcome}; nonce {self.nonce}; challenge sha256 {self.digest}; {pieces}"
+
+
+def says_live(summary: str) -> bool:
+    """Say whether a line that `Verdict.summary` made, as a consent record keeps it, tells of a passed challenge."""
+    return summary.partition(";")[0] == _PASSED
+
+
+def assurance_of(encoders: str, live: bool) -> str:
+    """Put the level of a double into words: that of its encoders, and "+ live" when a challenge was passed."""
+    return f"{encoders}{_AND_LIVE}" if live else encoders
+
+
+def split_assurance(assurance: str) -> tuple[str, bool]:
+    """Take what `assurance_of` made apart again."""
+    return assurance.removesuffix(_AND_LIVE), assurance.endswith(_AND_LIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """Name an earlier double of the same owner that shows this person; `score` is the cosine of the faces."""
+
+    bundle_id: str
+    created: datetime.datetime
+    path: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Precedents:
+    """Say whom among those enrolled before a person is like.
+
+    Nothing in it tells who other owners are, or which of their doubles was meant.
+
+    Attributes:
+        among: where was looked: "all", "own" doubles only, or "off" for nowhere.
+        checks: one for each comparison that could be made; "fail" means that another owner has this face.
+        earlier: the owner's own doubles that show this face, the likest first.
+        not_compared: how many doubles could not be compared: other encoders, another key, or nothing kept of them.
+    """
+
+    among: str
+    checks: tuple[Check, ...] = ()
+    earlier: tuple[Earlier, ...] = ()
+    not_compared: int = 0
+
+    @property
+    def duplicate(self) -> bool:
+        """Whether the face is another owner's, at error rates that were measured."""
+        return any(check.level == "fail" for check in self.checks)
+
+    @property
+    def warnings(self) -> tuple[Check, ...]:
+        """The checks that do not hold."""
+        return tuple(check for check in self.checks if check.level != "ok")
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +363,11 @@ class Adapter:
 
 @dataclass(frozen=True, slots=True)
 class SealedFile:
-    """Describe a `.cameo` file as it was written; `parts` maps part name to bytes of ciphertext."""
+    """Describe a `.cameo` file as it was written.
+
+    `assurance` is what `assurance_of` makes of its encoders and its challenge; `parts` maps part name to bytes of
+    ciphertext.
+    """
 
     path: str
     sha256: str
@@ -320,6 +383,7 @@ class Enrollment:
     """Collect what an enrolment found and made; the report shows it.
 
     Attributes:
+        precedents: whom among those enrolled before the person is like.
         frame_likeness: `[T]` cosine of each frame of the clip to the face template; NaN where none was taken.
         frames_used: `[T]` whether a frame was offered to the face template.
         window_likeness: `[K]` cosine of each window of speech to the voice template.
@@ -338,6 +402,7 @@ class Enrollment:
     frames_used: Bool
     window_likeness: Float32
     liveness: Verdict
+    precedents: Precedents
     adapter: Adapter
     sealed: SealedFile
     consent: tuple[str, ...]

@@ -150,6 +150,13 @@ _ALL = (
 PACKS = {pack.name: pack for pack in _ALL}
 
 
+def licence_notice(name: str, licence: str) -> str:
+    """Say what the licence of a pack or an encoder asks of whoever uses it; "" when there is nothing to say."""
+    if licence != RESEARCH_ONLY:
+        return ""
+    return f"{name} is for non-commercial research only; whether your use is that is yours to judge"
+
+
 def known_pack(name: str) -> Pack:
     """Look a pack up in the table.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from cameo.capture.challenge import Challenge, prompts, read_challenge
 from cameo.cli import main
 from cameo.enrollment import EnrollOptions, enroll
 from cameo.errors import CaptureRejected, NotPermitted, UsageError
+from cameo.registry.store import Registry
 from tests.conftest import quick_recipe
 
 FPS, SIZE, SEED = 12.5, 224, 5
@@ -64,7 +66,13 @@ def test_an_answer_is_good_once(tmp_path: Path, capsys: pytest.CaptureFixture[st
     record_answer(clip, challenge)
     made = enroll(clip, keys=keys, out=tmp_path / "ada.cameo", options=options(asked))
     assert made.liveness.live
-    act = cameo.Bundle.open(tmp_path / "ada.cameo").verify(keys.public).consent.record.act
+    assert "voice" in [piece.name for piece in made.liveness.evidence], "digits and what was said after them"
+    assert made.sealed.assurance == "consistency-only + live"
+    with closing(Registry()) as registry:
+        assert [double.assurance for double in registry.list()] == [made.sealed.assurance]
+    verified = cameo.Bundle.open(tmp_path / "ada.cameo").verify(keys.public)
+    assert verified.assurance == made.sealed.assurance
+    act = verified.consent.record.act
     assert act.liveness.startswith(f"challenge passed; nonce {challenge.nonce}; challenge sha256 {challenge.digest}")
     with pytest.raises(NotPermitted, match="answered before"):
         enroll(clip, keys=keys, out=tmp_path / "again.cameo", options=options(asked))

@@ -20,11 +20,12 @@ from cameo.errors import CameoError, NotPermitted, NotVerified, OutputError, Usa
 from cameo.publishing import published
 from cameo.recalling import withdraw
 from cameo.registry.store import Registry
-from cameo.seal.bundle import Bundle
+from cameo.seal.bundle import Bundle, seal_bundle
 from cameo.seal.checkpoint import SealedCheckpoint
 from cameo.seal.terms import Purpose, parse_terms
 from cameo.unlocking import unlock
 from tests.lendable import TERMS, Lendable, a_use
+from tests.seal.conftest import ENCODER, PASSED, agreement, some_parts
 
 
 def revoked(lending: Lendable) -> list[str]:
@@ -77,6 +78,17 @@ def test_wider_terms_renew(lending: Lendable) -> None:
     assert (done.kind, len(done.revoked)) == ("renewed", 1)
     lending.grant("sports", out="sports.grant")
     assert lending.open("sports.grant", a_use(purpose="sports"))
+
+
+def test_new_terms_leave_the_recording_as_live_as_it_was(lending: Lendable) -> None:
+    ada, double = lending.people.ada, lending.folder / "live.cameo"
+    seal_bundle(double, ada, agreement(liveness=PASSED), some_parts(), [ENCODER])
+    for terms in (TERMS, '[[purposes]]\nid = "comedy"'):
+        amend(double, keys=ada, terms=parse_terms(terms))
+        verified = Bundle.open(double).verify(ada.public)
+        assert (verified.consent.record.live, verified.consent.record.act.liveness) == (True, PASSED)
+    rekey(double, keys=ada, new=(new := Keys.generate()))
+    assert Bundle.open(double).verify(new.public).assurance == "consistency-only + live"
 
 
 def test_an_old_copy_with_an_old_grant_is_refused(lending: Lendable) -> None:

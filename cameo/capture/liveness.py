@@ -231,6 +231,18 @@ def spoken_answer(clip: Clip, speech: Speech, challenge: Challenge) -> Float32:
     return np.concatenate(parts)
 
 
+def free_speech(clip: Clip, speech: Speech, challenge: Challenge) -> Float32:
+    """Join the speech outside the digits' slots, `[N]` float32 mono at 16 kHz: what `spoken_answer` leaves."""
+    asked = np.zeros(len(clip.sound), bool)
+    for prompt in prompts(challenge):
+        if prompt.step.isdigit():
+            asked[round(prompt.start_s * clip.rate_hz) : round((prompt.end_s + LATE_S) * clip.rate_hz)] = True
+    spoken = np.zeros(len(clip.sound), bool)
+    for start_s, end_s in speech.segments_s:
+        spoken[round(start_s * clip.rate_hz) : round(end_s * clip.rate_hz)] = True
+    return clip.sound[spoken & ~asked]
+
+
 def _overlap_s(speech: Speech, start_s: float, end_s: float) -> float:
     if not len(speech.segments_s):
         return 0.0

@@ -11,17 +11,19 @@ from cameo.cli import terminal
 from cameo.cli.arguments import VerbParser
 from cameo.crypto.keys import PublicKeys
 from cameo.errors import UsageError
+from cameo.records import assurance_of, split_assurance
 from cameo.seal.bundle import Bundle
 from cameo.seal.consent import ConsentRecord
 from cameo.seal.events import ConsentEvent, is_withdrawn
 from cameo.seal.manifest import Manifest
 from cameo.seal.wording import day_in_words, describe, sum_up
 
-ASSURANCE = {
+_ASSURANCE = {
     "consistency-only": "consistency-only: tells whether a clip is one person, not who they are",
     "matched": "matched: the encoders' error rates on strangers are known",
     "none": "none: no encoder is named",
 }
+_LIVE = "+ live: the recording answered a challenge, says whoever sealed it"
 
 
 def verify(words: Sequence[str]) -> None:
@@ -49,7 +51,8 @@ def verify(words: Sequence[str]) -> None:
         "owner": manifest.owner,
         "owner_file": str(given),
         "created": manifest.created,
-        "assurance": manifest.assurance,
+        "assurance": verified.assurance,
+        "live": verified.consent.record.live,
         "consent_withdrawn": verified.consent.withdrawn,
         "parts": [part.name for part in manifest.parts],
     }
@@ -59,11 +62,17 @@ def verify(words: Sequence[str]) -> None:
         ("key", f"{given}{note}"),
         ("bundle", manifest.bundle_id),
         ("made", terminal.moment(manifest.created)),
-        ("assurance", ASSURANCE[manifest.assurance]),
+        *assurance_rows(verified.assurance),
         ("consent", "withdrawn" if verified.consent.withdrawn else "given"),
     ]
     lines = [f"verified: {file} is whole and signed by its owner", *terminal.table(rows)]
     terminal.result(value, options.json, lines)
+
+
+def assurance_rows(assurance: str) -> list[tuple[str, str]]:
+    """Say what the level of a double is worth: its encoders, and on a line of its own that it is live."""
+    encoders, live = split_assurance(assurance)
+    return [("assurance", line) for line in (_ASSURANCE[encoders], *([_LIVE] if live else []))]
 
 
 def show_bundle(file: Path, owner: Path | None) -> tuple[dict[str, Any], list[str]]:
@@ -84,6 +93,7 @@ def show_bundle(file: Path, owner: Path | None) -> tuple[dict[str, Any], list[st
         manifest, record, events = bundle.claims, bundle.consent_claims(), bundle.event_claims()
         signature = "not checked: what follows is only what the file says (give --owner)"
     lent = lent_to(manifest.bundle_id)
+    assurance = assurance_of(manifest.assurance, record.live)
     in_short = sum_up(record.terms, is_withdrawn(events), lent)
     value = {
         "file": str(file),
@@ -91,7 +101,8 @@ def show_bundle(file: Path, owner: Path | None) -> tuple[dict[str, Any], list[st
         "sha256": bundle.sha256,
         "size": bundle.size,
         "signature": "valid" if owner else "not checked",
-        "assurance": manifest.assurance,
+        "assurance": assurance,
+        "live": record.live,
         "in_short": in_short,
         "lent_to": lent,
         "manifest": manifest,
@@ -99,7 +110,7 @@ def show_bundle(file: Path, owner: Path | None) -> tuple[dict[str, Any], list[st
         "events": events,
         "in_words": describe(record.terms),
     }
-    rows = [("signature", signature), *_manifest_rows(manifest), *_consent_rows(record)]
+    rows = [("signature", signature), *_manifest_rows(manifest, assurance), *_consent_rows(record)]
     rows += [("events", _event(event)) for event in events]
     heading = f"{file}: a double, {terminal.size(bundle.size)} in {len(manifest.parts)} parts"
     return value, [heading, f"  {in_short}", *terminal.table(rows)]
@@ -112,12 +123,12 @@ def _beside(file: Path) -> Path:
     return pub
 
 
-def _manifest_rows(manifest: Manifest) -> list[tuple[str, str]]:
+def _manifest_rows(manifest: Manifest, assurance: str) -> list[tuple[str, str]]:
     rows = [
         ("owner", manifest.owner),
         ("bundle", manifest.bundle_id),
         ("made", terminal.moment(manifest.created)),
-        ("assurance", ASSURANCE[manifest.assurance]),
+        *assurance_rows(assurance),
     ]
     for encoder in manifest.encoders:
         licence = f", {encoder.licence}" if encoder.licence else ""

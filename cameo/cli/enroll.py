@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cameo import config
 from cameo.cli import terminal
 from cameo.cli.arguments import VerbParser
-from cameo.cli.bundle import ASSURANCE
+from cameo.cli.bundle import assurance_rows
 from cameo.cli.consent import agreed_terms
 from cameo.errors import CaptureRejected, UsageError
 from cameo.files import require_free
@@ -17,7 +18,12 @@ from cameo.records import QualityReport
 if TYPE_CHECKING:
     import argparse
 
-    from cameo.records import Check, Enrollment, Verdict
+    from cameo.records import Check, Enrollment, Precedents, Verdict
+
+_KEPT = (
+    "To notice who is enrolled twice, this machine keeps a turned and encrypted template of face and voice until the "
+    "double is withdrawn or erased (CAMEO_GALLERY=off keeps none)."
+)
 
 
 def enroll(words: Sequence[str]) -> None:
@@ -28,11 +34,14 @@ def enroll(words: Sequence[str]) -> None:
         if path is not None and not path.is_file():
             raise UsageError(f"there is no file {path}", "check the path")
     require_free(out)
+    if config.gallery() != "off":
+        terminal.say(_KEPT)
     terms = agreed_terms(options.consent, [options.generator], options.yes)
     keys = terminal.load_keys(options.key)
     # Only now: this loads everything that looks, listens and learns.
     from cameo.enrollment import EnrollOptions
     from cameo.enrollment import enroll as run
+    from cameo.weights import licence_notice
 
     chosen = EnrollOptions(
         generator=options.generator,
@@ -42,6 +51,7 @@ def enroll(words: Sequence[str]) -> None:
         method="flag" if options.yes else "interactive",
         report=options.report,
         challenge=options.challenge,
+        allow_duplicate=options.allow_duplicate,
     )
     try:
         with terminal.progress() as progress:
@@ -51,6 +61,9 @@ def enroll(words: Sequence[str]) -> None:
             for check in error.report.failed:
                 terminal.say(check_line(check))
         raise
+    for encoder in (made.face.encoder, made.voice.encoder):
+        if notice := licence_notice(encoder.id, encoder.licence):
+            terminal.warn(notice)
     terminal.result(_value(made, options.report), options.json, _lines(made, options.report))
 
 
@@ -82,6 +95,11 @@ def _read(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--voice-model", default="embedded", metavar="MODEL", help="embedded (default), ecapa:NAME or FOLDER"
     )
+    parser.add_argument(
+        "--allow-duplicate",
+        action="store_true",
+        help="enrol even if another owner has enrolled this face here; the double says so",
+    )
     parser.add_argument("--yes", action="store_true", help="you have read the consent text and agree")
     parser.add_json()
     return parser.parse_args(words)
@@ -96,6 +114,7 @@ def _value(made: Enrollment, report: Path | None) -> dict[str, object]:
         "bundle_id": made.sealed.bundle_id,
         "owner": made.sealed.owner,
         "assurance": made.sealed.assurance,
+        "live": made.liveness.live,
         "report": str(report) if report else None,
         "clip_seconds": made.clip.used_s,
         "speech_seconds": made.speech.seconds,
@@ -105,6 +124,7 @@ def _value(made: Enrollment, report: Path | None) -> dict[str, object]:
         "tuning_step": made.adapter.best_step,
         "liveness": made.liveness.summary(),
         "checks": {c.name: {"value": c.value, "level": c.level} for c in made.quality.checks},
+        "precedents": made.precedents,
         "parts": dict(made.sealed.parts),
         "seconds": dict(made.seconds),
     }
@@ -115,8 +135,9 @@ def _lines(made: Enrollment, report: Path | None) -> list[str]:
     rows = [
         ("double", f"{made.sealed.path}  {terminal.size(made.sealed.size)}, opens with your key only"),
         ("likeness", f"{before:.2f} before tuning, {after:.2f} after  (1 is the same face)"),
-        ("assurance", ASSURANCE[made.sealed.assurance]),
+        *assurance_rows(made.sealed.assurance),
         ("liveness", liveness_line(made.liveness)),
+        *(("enrolled before", line) for line in _before(made.precedents)),
         ("took", f"{sum(made.seconds.values()):.0f} s"),
     ]
     if report:
@@ -129,6 +150,23 @@ def _likeness(made: Enrollment) -> tuple[float, float]:
     """The judge's likeness of step 0 and of the step that was kept."""
     by_step = {step.step: step.likeness for step in made.adapter.curve}
     return by_step[0], by_step[made.adapter.best_step]
+
+
+def _before(precedents: Precedents) -> list[str]:
+    """Say whom among those enrolled before the person is like, a line each."""
+    if precedents.among == "off":
+        return ["not looked for: CAMEO_GALLERY is off"]
+    lines = [
+        f"by you on {terminal.moment(made.created)}: {made.path}  likeness {made.score:.2f}, double {made.bundle_id}"
+        for made in precedents.earlier
+    ]
+    lines += [check_line(check) for check in precedents.warnings]
+    if not lines:
+        lines.append("by nobody like this" if precedents.checks else "there is no earlier double to compare with")
+    if precedents.not_compared:
+        rest = f"{precedents.not_compared} not compared"
+        lines.append(f"{rest}: made with other encoders, or nothing is kept of them")
+    return lines
 
 
 def liveness_line(verdict: Verdict) -> str:

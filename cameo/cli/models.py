@@ -111,8 +111,10 @@ def _path(pack: Pack, home: Path, as_json: bool) -> None:
 
 
 def _notice(pack: Pack) -> None:
-    if not pack.commercial:
-        terminal.warn(f"{pack.name} is for non-commercial research only; whether your use is that is yours to judge")
+    from cameo.weights import licence_notice
+
+    if notice := licence_notice(pack.name, pack.licence):
+        terminal.warn(notice)
 
 
 def _shown(pack: Pack, folder: Path, digests: dict[str, str]) -> list[str]:

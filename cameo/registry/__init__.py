@@ -1,1 +1,1 @@
-"""What was enrolled on this machine: identifiers, owners and paths, never a biometric."""
+"""What was enrolled on this machine: identifiers, owners, paths; templates only turned and encrypted."""

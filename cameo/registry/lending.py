@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from cameo.database import Database
 from cameo.errors import NotPermitted, UsageError
+from cameo.registry.gallery import drop_vectors
 from cameo.registry.lent import Lent, Revocation, Statement, StatusState
 from cameo.registry.schema import doubles, endings, grants, lists, statements
 from cameo.registry.times import from_column, to_column
@@ -131,6 +132,8 @@ class Lending:
     def withdraw(self, bundle_id: str, statement: Signer, owner: str | None = None) -> int:
         """Withdraw consent: every grant of the double is revoked and none is issued any more, in one transaction.
 
+        Its turned templates are removed in the same one.
+
         Args:
             bundle_id: of the double; withdrawing again changes nothing.
             statement: signs one statement for all grants, within the transaction.
@@ -158,6 +161,7 @@ class Lending:
                 _raise_seq(connection, earlier)
             connection.execute(update(grants).where(living).values(revoked_at=to_column(now)))
             _mark(connection, bundle_id, owner, withdrawn_at=now)
+            drop_vectors(connection, bundle_id)
             return seq
 
     def mark_erased(self, bundle_id: str, owner: str | None = None) -> None:
@@ -167,6 +171,7 @@ class Lending:
             at = connection.scalar(select(endings.c.erased_at).where(endings.c.bundle_id == bundle_id))
             if at is None:
                 _mark(connection, bundle_id, owner, erased_at=_now())
+            drop_vectors(connection, bundle_id)
 
     def require_living(self, bundle_id: str) -> None:
         """Check that a double was neither withdrawn nor erased on this machine.

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import JSON, Boolean, Column, DateTime, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from cameo.database import Schema
 
-SCHEMA = Schema("registry", Path(__file__).parent / "migrations", ("0001", "0002"))
+SCHEMA = Schema("registry", Path(__file__).parent / "migrations", ("0001", "0002", "0003"))
 
 metadata = MetaData()
 
@@ -24,6 +37,21 @@ doubles = Table(
     Column("encoders", JSON(), nullable=False),
     Column("assurance", String(32), nullable=False),
 )
+
+# Turned templates of doubles, encrypted; they end with their double, and follow it to another owner.
+vectors = Table(
+    "vectors",
+    metadata,
+    Column("bundle_id", String(32), ForeignKey("doubles.bundle_id", ondelete="CASCADE"), primary_key=True),
+    Column("modality", String(8), primary_key=True),
+    Column("encoder", String(512), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("rotation", String(16), nullable=False),
+    Column("sealed", LargeBinary(), nullable=False),
+)
+
+# One row: what tells this registry from others, so that no two turn templates alike.
+identity = Table("identity", metadata, Column("id", String(32), primary_key=True))
 
 # Doubles whose consent was withdrawn or that were erased. Apart from `doubles`: it outlives their file.
 endings = Table(

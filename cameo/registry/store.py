@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from sqlalchemy import Row, delete, insert, select, update
 from cameo import config
 from cameo.database import Database
 from cameo.errors import UsageError
+from cameo.registry.gallery import GalleryShelf, TurnedVector, put_vectors
 from cameo.registry.groups import Groups
 from cameo.registry.lending import Lending
 from cameo.registry.schema import SCHEMA, doubles, endings
@@ -29,7 +31,7 @@ class Double:
         sha256: of the whole file, hex.
         created: with a time zone.
         encoders: ids of the encoders it was made with.
-        assurance: what their scores can promise.
+        assurance: what their scores can promise, and whether a challenge was answered; see `records.assurance_of`.
         withdrawn_at, erased_at: when consent was withdrawn, when it was erased; the registry sets them, not `register`.
     """
 
@@ -44,8 +46,11 @@ class Double:
     erased_at: datetime.datetime | None = None
 
 
-class Registry(Lending, Groups):
-    """Store doubles, grants, revocations and groups of this machine's owners; every method is one transaction."""
+class Registry(Lending, Groups, GalleryShelf):
+    """Store doubles, grants, revocations and groups of this machine's owners; every method is one transaction.
+
+    Turned templates are kept beside their double until it is withdrawn, erased or forgotten.
+    """
 
     def __init__(self, url: str | None = None) -> None:
         """Open the registry, made if it is not there.
@@ -68,12 +73,17 @@ class Registry(Lending, Groups):
         """Let go of the database's files."""
         self._database.close()
 
-    def register(self, double: Double) -> None:
+    def register(self, double: Double, turned: Iterable[TurnedVector] = ()) -> None:
         """Add a double, or replace what is known of it and of another that stood at its path.
+
+        Args:
+            double: what to remember.
+            turned: its turned templates; without any, those that are kept of it stay.
 
         Raises:
             CameoError: the database cannot be written.
         """
+        rows = self._sealed(double.bundle_id, turned)
         values = {
             "owner": double.owner,
             "path": str(double.path),
@@ -90,6 +100,8 @@ class Registry(Lending, Groups):
             known = doubles.c.bundle_id == double.bundle_id
             if connection.execute(update(doubles).where(known).values(values)).rowcount == 0:
                 connection.execute(insert(doubles).values(bundle_id=double.bundle_id, **values))
+            if rows:
+                put_vectors(connection, double.bundle_id, rows)
 
     def list(self, owner: str | None = None) -> list[Double]:
         """List the doubles, of one owner if given, newest first."""

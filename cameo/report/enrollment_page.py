@@ -44,7 +44,8 @@ def _headline(enrollment: Enrollment) -> dict[str, Any]:
     return {
         "conclusion": wording.conclude(enrollment),
         "figures": wording.key_figures(enrollment),
-        "assurance": wording.ASSURANCE.get(enrollment.sealed.assurance, ""),
+        "assurance": wording.explain_assurance(enrollment.sealed.assurance),
+        "licences": wording.licence_notices(enrollment),
         "pair": pictures.show_pair(enrollment.adapter),
     }
 
@@ -54,6 +55,7 @@ def _findings(enrollment: Enrollment) -> dict[str, Any]:
     return {
         "checks": wording.checks_by_urgency(enrollment.quality.checks),
         "alive": wording.conclude_liveness(enrollment.liveness),
+        "before": wording.conclude_precedents(enrollment.precedents),
         "used": pictures.show_used(enrollment),
         "rejected": pictures.show_rejected(enrollment),
         "faces_plot": plots.plot_faces(enrollment),

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cameo.records import CONSISTENCY_ONLY, MATCHED
+from cameo.records import CONSISTENCY_ONLY, MATCHED, split_assurance
 from cameo.report.numbers import UNKNOWN, duration, likeness, size
 from cameo.report.parts import TUNED_LIMIT, tuned_size
+from cameo.weights import licence_notice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cameo.records import Adapter, Check, Enrollment, Float32, TuningStep, Verdict
+    from cameo.records import Adapter, Check, Enrollment, Float32, Precedents, TuningStep, Verdict
 
 # Keyed by the level an encoder promises; an unknown level is shown by its name alone.
 ASSURANCE = {
@@ -29,6 +30,11 @@ ASSURANCE = {
 UNTUNED = (
     "Tuning did not help, so nothing of it was kept (step 0): the double shows the person from reference frames "
     "alone, as the generator did before tuning."
+)
+
+LIVE_TOO = (
+    "It is live besides: the recording answered a challenge that was issued for it, so somebody said and did what "
+    "nobody could have foreseen."
 )
 
 _URGENCY = ("fail", "warn")
@@ -158,6 +164,34 @@ def conclude_liveness(verdict: Verdict) -> str:
     return f"{told} {'Nothing does.' if not against else f'{against} of it does.'}"
 
 
+def explain_assurance(assurance: str) -> str:
+    """Say what a level of assurance promises; "" for one that is not known."""
+    encoders, live = split_assurance(assurance)
+    return " ".join(filter(None, (ASSURANCE.get(encoders, ""), LIVE_TOO if live else "")))
+
+
+def conclude_precedents(precedents: Precedents) -> str:
+    """Say in a sentence or two whom among those enrolled before the person is like."""
+    if precedents.among == "off":
+        return "Nobody was looked for, and nothing is kept for later searches: CAMEO_GALLERY is off."
+    if precedents.duplicate:
+        told = "Another owner has enrolled this face on this machine. It was enrolled all the same, as was asked for."
+    elif precedents.warnings:
+        told = "Something does not fit; these encoders may well be wrong about it."
+    elif precedents.checks:
+        told = "Nothing speaks against it among the doubles that were enrolled on this machine."
+    else:
+        told = "There is no earlier double on this machine that could be compared."
+    left = precedents.not_compared
+    return told + (f" Not compared: {left}, made with other encoders, or nothing is kept of them." if left else "")
+
+
+def licence_notices(enrollment: Enrollment) -> list[str]:
+    """Say what the licences of the encoders ask for; nothing where they ask for nothing."""
+    encoders = (enrollment.face.encoder, enrollment.voice.encoder)
+    return [f"{notice}." for encoder in encoders if (notice := licence_notice(encoder.id, encoder.licence))]
+
+
 def consent_paragraphs(lines: Iterable[str]) -> list[Paragraph]:
     """Gather indented lines as points under the line before them."""
     paragraphs: list[Paragraph] = []
@@ -185,6 +219,8 @@ def _verdict(weak: bool, better: int, checks: int) -> str:
 
 def _weaknesses(enrollment: Enrollment) -> list[str]:
     notes = [f"The recording fails a check: {check.title.lower()}." for check in enrollment.quality.failed]
+    if enrollment.precedents.duplicate:
+        notes.append("Another owner has enrolled this face on this machine.")
     kept = kept_step(enrollment.adapter)
     if kept and kept.likeness <= kept.impostor:
         notes.append("What the generator shows looks no more like this person than like somebody else.")

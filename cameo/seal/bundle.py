@@ -22,6 +22,7 @@ from cameo.crypto.keys import PublicKeys
 from cameo.crypto.provider import KeyProvider
 from cameo.errors import NotPermitted, NotVerified, UsageError
 from cameo.files import atomic_path
+from cameo.records import assurance_of
 from cameo.seal.consent import (
     Agreement,
     Consent,
@@ -264,6 +265,11 @@ class VerifiedBundle:
 
     def __repr__(self) -> str:
         return f"VerifiedBundle({self.manifest.bundle_id})"
+
+    @property
+    def assurance(self) -> str:
+        """What the scores of this double can promise, and whether a challenge was passed: "matched + live"."""
+        return assurance_of(self.manifest.assurance, self.consent.record.live)
 
     def stored(self, name: str) -> bytes:
         """Return one entry of the file as it stands there: parts are still encrypted."""

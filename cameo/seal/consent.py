@@ -18,6 +18,7 @@ from cameo.crypto.fullkeys import FullKeys
 from cameo.crypto.keys import PublicKeys
 from cameo.crypto.provider import KeyProvider
 from cameo.errors import NotPermitted, NotVerified, UsageError
+from cameo.records import says_live
 from cameo.seal.events import (
     EVENT_TYPE as EVENT_TYPE,  # for readers of this page: the events are in this file
 )
@@ -95,6 +96,11 @@ class ConsentRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     terms: ConsentTerms
     act: Act
     rights: tuple[Literal["access", "rectify", "withdraw", "erase", "complain"], ...]
+
+    @property
+    def live(self) -> bool:
+        """Whether the recording passed a challenge, as the act says; whoever sealed it answers for that."""
+        return says_live(self.act.liveness)
 
 
 class _ConsentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

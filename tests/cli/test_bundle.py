@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from cameo.crypto.keys import Keys
-from cameo.seal.bundle import Bundle
+from cameo.seal.bundle import Bundle, seal_bundle
 from cameo.seal.reseal import rekey_bundle, withdraw_bundle
+from tests.seal.conftest import ENCODER, PASSED, agreement, some_parts
 
 from .conftest import Cli, Folder
 
@@ -147,3 +148,16 @@ def test_inspect_json(cli: Cli, folder: Folder) -> None:
 def test_a_file_cannot_drive_the_terminal(cli: Cli, folder: Folder) -> None:
     assert "\x1b" not in cli("inspect", folder.double).out
     assert "made\N{REPLACEMENT CHARACTER}[31m by a test" in cli("inspect", folder.double).out
+
+
+def test_a_live_double_says_so(cli: Cli, folder: Folder, tmp_path: Path) -> None:
+    double = tmp_path / "live.cameo"
+    seal_bundle(double, folder.keys, agreement(liveness=PASSED), some_parts(), [ENCODER])
+    for verb in ("verify", "inspect"):
+        shown = cli(verb, double, "--owner", folder.pub)
+        assert "consistency-only: tells whether" in shown.out
+        assert "+ live: the recording answered a challenge, says whoever sealed it" in shown.out
+        value = json.loads(cli(verb, double, "--owner", folder.pub, "--json").out)
+        assert (value["assurance"], value["live"]) == ("consistency-only + live", True)
+        plain = cli(verb, folder.double, "--owner", folder.pub)
+        assert "+ live" not in plain.out

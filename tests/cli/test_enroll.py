@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
 import io
 import json
 from collections.abc import Callable
@@ -17,9 +19,10 @@ from cameo.capture.clip import read_clip
 from cameo.crypto.keys import Keys
 from cameo.grants.guard import list_digest
 from cameo.media import write_mp4
-from cameo.records import Clip
+from cameo.records import Check, Clip, Earlier, Precedents
+from cameo.weights import RESEARCH_ONLY
 from tests.cli.conftest import PASSPHRASE, Cli
-from tests.conftest import quick_recipe
+from tests.conftest import Enrolled, quick_recipe
 
 
 @pytest.fixture(autouse=True)
@@ -207,6 +210,73 @@ def test_terms_from_a_file(cli: Cli, selfie: Path, key: Path, tmp_path: Path) ->
     terms.write_text("purposes = 3\n")
     wrong = cli("enroll", selfie, "--key", key, "--out", tmp_path / "b.cameo", "--consent", terms, "--yes")
     assert wrong.status == 2
+
+
+def test_what_a_user_must_know_about_people_and_licences(
+    cli: Cli, selfie: Path, key: Path, tmp_path: Path, enrolled: Enrolled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run itself is not at stake here."""
+    encoder = dataclasses.replace(enrolled.made.face.encoder, id="insightface:a+b", licence=RESEARCH_ONLY)
+    check = Check(
+        "others_face", "Face", 0.71, "", "below 0.50 to the likest of 3 doubles of others", "fail", "x", "look"
+    )
+    earlier = Earlier("0e" * 16, datetime.datetime(2026, 3, 1, tzinfo=datetime.UTC), "/old.cameo", 0.934)
+    made = dataclasses.replace(
+        enrolled.made,
+        face=dataclasses.replace(enrolled.made.face, encoder=encoder),
+        precedents=Precedents("all", (check,), (earlier,), 2),
+        sealed=dataclasses.replace(enrolled.made.sealed, assurance="matched + live"),
+    )
+    given: list[Any] = []
+
+    def run(*_words: object, **named: Any) -> object:
+        given.append(named["options"])
+        return made
+
+    monkeypatch.setattr("cameo.enrollment.enroll", run)
+    words = ("enroll", selfie, "--key", key, "--out", tmp_path / "ada.cameo", "--yes", "--allow-duplicate")
+    done = cli(*words)
+    assert done.status == 0, done.err
+    assert given[0].allow_duplicate is True
+    assert "this machine keeps a turned and encrypted template" in done.err
+    assert done.err.count("warning: insightface:a+b is for non-commercial research only") == 1
+    lines = done.out.splitlines()
+    (first,) = [number for number, line in enumerate(lines) if line.strip().startswith("enrolled before")]
+    assert "by you on" in lines[first] and f"/old.cameo  likeness 0.93, double {'0e' * 16}" in lines[first]
+    assert "Face: 0.71, below 0.50 to the likest of 3 doubles of others. look" in lines[first + 1]
+    assert "2 not compared" in lines[first + 2]
+    assert "+ live: the recording answered a challenge" in done.out
+    told = json.loads(cli(*words, "--json").out)
+    assert told["precedents"]["earlier"][0]["bundle_id"] == "0e" * 16
+    assert told["precedents"]["checks"][0]["level"] == "fail"
+    assert (told["assurance"], told["precedents"]["not_compared"]) == ("matched + live", 2)
+
+
+@pytest.mark.parametrize(
+    ("precedents", "words"),
+    [
+        (Precedents("off"), "not looked for"),
+        (Precedents("all"), "there is no earlier double to compare with"),
+    ],
+)
+def test_that_nobody_was_compared_is_said(
+    cli: Cli, selfie: Path, key: Path, tmp_path: Path, enrolled: Enrolled, monkeypatch: pytest.MonkeyPatch,
+    precedents: Precedents, words: str,
+) -> None:  # fmt: skip
+    made = dataclasses.replace(enrolled.made, precedents=precedents)
+    monkeypatch.setenv("CAMEO_GALLERY", precedents.among)
+    monkeypatch.setattr("cameo.enrollment.enroll", lambda *_words, **_named: made)
+    done = cli("enroll", selfie, "--key", key, "--out", tmp_path / "ada.cameo", "--yes")
+    assert f"enrolled before  {words}" in done.out
+    assert ("this machine keeps" in done.err) == (precedents.among == "all")
+
+
+def test_a_gallery_that_is_none_is_said_at_once(
+    cli: Cli, selfie: Path, key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAMEO_GALLERY", "some")
+    done = cli("enroll", selfie, "--key", key, "--out", tmp_path / "ada.cameo", "--yes")
+    assert (done.status, "set it to all, own or off" in done.err) == (2, True)
 
 
 def test_the_wrong_passphrase(

@@ -175,7 +175,7 @@ def test_a_registry_from_before_there_were_migrations(tmp_path: Path) -> None:
         registry.close()
 
 
-def test_no_biometric_has_a_column() -> None:
+def test_a_biometric_has_one_column_where_it_is_encrypted() -> None:
     from cameo.registry import schema
 
     columns = {name: {column.name for column in table.columns} for name, table in schema.metadata.tables.items()}
@@ -189,4 +189,6 @@ def test_no_biometric_has_a_column() -> None:
         },
         "statements": {"number", "id", "owner", "bundle_id", "jti", "body", "at"},
         "groups": {"owner", "group_id", "seq", "token"},
+        "vectors": {"bundle_id", "modality", "encoder", "digest", "rotation", "sealed"},
+        "identity": {"id"},
     }

@@ -17,6 +17,7 @@ from cameo.records import (
     Enrollment,
     Evidence,
     FaceTrack,
+    Precedents,
     QualityReport,
     SealedFile,
     Speech,
@@ -113,6 +114,7 @@ def build_enrollment(person: RenderedPerson) -> Enrollment:
         frames_used=usable,
         window_likeness=windows,
         liveness=Verdict((Evidence("lips", "Mouth and sound", 0.7, 1.0, True, False, "p = 0.01", "they agree"),)),
+        precedents=Precedents("all"),
         adapter=adapter_of(person),
         sealed=SealedFile(
             path="ada.cameo",

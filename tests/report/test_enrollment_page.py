@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 import re
 from dataclasses import replace
@@ -12,8 +13,9 @@ import pytest
 
 import cameo.report
 from cameo.errors import OutputError
-from cameo.records import MATCHED, TuningStep
+from cameo.records import MATCHED, Earlier, Precedents, TuningStep
 from cameo.report.enrollment_page import render_report
+from cameo.weights import RESEARCH_ONLY
 from tests.report.conftest import CHECKS, REJECTED
 from tests.report.markup import Page
 
@@ -82,6 +84,19 @@ def test_the_assurance_is_explained(enrollment: Enrollment, page: Page) -> None:
     matched = Page(render_report(replace(enrollment, sealed=replace(enrollment.sealed, assurance=MATCHED))))
     assert "whether two recordings show one person" in matched.text
     assert "moved towards them" not in matched.text
+
+
+def test_who_was_enrolled_before_is_shown(enrollment: Enrollment) -> None:
+    created = datetime.datetime(2026, 3, 1, tzinfo=datetime.UTC)
+    check = replace(CHECKS[0], name="others_face", title="Face of nobody else", value=0.71, level="fail", advice="look")
+    precedents = Precedents("all", (check,), (Earlier("0e" * 16, created, "/home/<b>/old.cameo", 0.934),), 2)
+    encoder = replace(enrollment.face.encoder, id="insightface:a+b", licence=RESEARCH_ONLY)
+    face = replace(enrollment.face, encoder=encoder)
+    page = Page(render_report(replace(enrollment, precedents=precedents, face=face)))
+    assert "on 2026-03-01, likeness 0.93: /home/<b>/old.cameo" in page.text
+    assert "0e" * 16 in page.text and "Not compared: 2" in page.text
+    assert "Face of nobody else" in page.text and "speaks against" in page.text
+    assert "Licence: insightface:a+b is for non-commercial research only" in page.text
 
 
 def test_every_check_is_in_the_table(page: Page) -> None:

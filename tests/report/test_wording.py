@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from cameo.records import TuningStep
+from cameo.records import Check, Precedents, TuningStep
 from cameo.report import wording
 from cameo.report.parts import TUNED_LIMIT
+from cameo.weights import RESEARCH_ONLY
 
 if TYPE_CHECKING:
     from cameo.records import Adapter, Enrollment
@@ -143,3 +144,40 @@ def test_consent_is_gathered_under_its_lines() -> None:
     ]
     assert wording.consent_paragraphs(["  - alone"]) == [wording.Paragraph("", ("alone",))]
     assert wording.consent_paragraphs([]) == []
+
+
+def compared(name: str, level: str) -> Check:
+    return Check(
+        name, name, 0.7, "", "below 0.50 to the likest of 3 doubles of others", level, "measured", "look again"
+    )
+
+
+@pytest.mark.parametrize(
+    ("precedents", "words"),
+    [
+        (Precedents("off"), "Nobody was looked for"),
+        (Precedents("all"), "There is no earlier double on this machine that could be compared."),
+        (Precedents("all", not_compared=4), "Not compared: 4, made with other encoders"),
+        (Precedents("all", (compared("own_face", "ok"),)), "Nothing speaks against it"),
+        (Precedents("all", (compared("others_voice", "warn"),)), "Something does not fit"),
+        (Precedents("all", (compared("others_face", "fail"),)), "Another owner has enrolled this face"),
+    ],
+)
+def test_who_was_enrolled_before(enrollment: Enrollment, precedents: Precedents, words: str) -> None:
+    assert words in wording.conclude_precedents(precedents)
+    conclusion = wording.conclude(replace(enrollment, precedents=precedents))
+    assert (conclusion.level == "warn") == precedents.duplicate
+
+
+def test_a_level_that_is_live(enrollment: Enrollment) -> None:
+    assert wording.explain_assurance("matched + live").startswith(wording.ASSURANCE["matched"])
+    assert wording.explain_assurance("matched + live").endswith(wording.LIVE_TOO)
+    assert wording.explain_assurance("consistency-only") == wording.ASSURANCE["consistency-only"]
+    assert wording.explain_assurance("something new") == ""
+
+
+def test_a_licence_that_asks_for_something_is_said(enrollment: Enrollment) -> None:
+    assert wording.licence_notices(enrollment) == []
+    encoder = replace(enrollment.face.encoder, id="insightface:a+b", licence=RESEARCH_ONLY)
+    (notice,) = wording.licence_notices(replace(enrollment, face=replace(enrollment.face, encoder=encoder)))
+    assert notice.startswith("insightface:a+b is for non-commercial research only")

@@ -27,10 +27,14 @@ def tensor_bytes(*values: float) -> bytes:
     return len(raw).to_bytes(8, "little") + raw + body
 
 
-def agreement(toml: str = '[[purposes]]\nid = "birthday"') -> Agreement:
+def agreement(toml: str = '[[purposes]]\nid = "birthday"', liveness: str = "not checked") -> Agreement:
     """Agree to terms as a program does."""
     today = datetime.date(2026, 1, 31)
-    return agree(resolve_terms(parse_terms(toml), ["reference"], today, list_digest()), "api")
+    return agree(resolve_terms(parse_terms(toml), ["reference"], today, list_digest()), "api", liveness)
+
+
+# As `Verdict.summary` puts it.
+PASSED = f"challenge passed; nonce {'5a' * 16}; challenge sha256 {'b6' * 32}; digits ok, turns ok"
 
 
 def some_parts(shift: float = 0.0) -> list[Part]:

@@ -13,12 +13,13 @@ from cameo.crypto.encoding import encode_json
 from cameo.crypto.envelope import sign_envelope
 from cameo.crypto.keys import Keys
 from cameo.errors import NotPermitted, NotVerified, OutputError, UsageError
+from cameo.records import Evidence, Verdict, assurance_of, says_live, split_assurance
 from cameo.seal.bundle import Bundle, Part, VerifiedBundle, seal_bundle
 from cameo.seal.container import CONSENT, MANIFEST, pack_entries, read_entries
 from cameo.seal.manifest import PAYLOAD_TYPE, Manifest
 from cameo.seal.unlock import ContentKeys, unlock_as_owner
 
-from .conftest import ENCODER, Sealed, agreement, some_parts, tensor_bytes
+from .conftest import ENCODER, PASSED, Sealed, agreement, some_parts, tensor_bytes
 
 
 def resealed(sealed: Sealed, manifest: Manifest, *signers: Keys) -> bytes:
@@ -250,3 +251,32 @@ def test_encoders_name_their_assurance(sealed: Sealed, tmp_path: Path) -> None:
     for encoders, expected in (([matched], "matched"), ([matched, weak], "consistency-only"), ([], "none")):
         seal_bundle(tmp_path / "a.cameo", sealed.keys, agreement(), some_parts(), encoders)
         assert Bundle.open(tmp_path / "a.cameo").claims.assurance == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "live"),
+    [
+        (PASSED, True),
+        ("challenge failed; nonce 5a; digits against", False),
+        ("not checked by a challenge; against it: lips", False),
+        ("no challenge passed", False),
+        ("challenge passed, or so they say", False),
+        ("", False),
+    ],
+)
+def test_a_passed_challenge_is_part_of_the_level(sealed: Sealed, tmp_path: Path, said: str, live: bool) -> None:
+    seal_bundle(tmp_path / "a.cameo", sealed.keys, agreement(liveness=said), some_parts(), [ENCODER])
+    verified = Bundle.open(tmp_path / "a.cameo").verify(sealed.keys.public)
+    assert verified.consent.record.live is live
+    assert verified.assurance == ("consistency-only + live" if live else "consistency-only")
+    assert verified.manifest.assurance == "consistency-only"
+
+
+def test_what_a_verdict_says_is_read_again() -> None:
+    piece = Evidence("digits", "Digits", 1.0, 4.0, True, True, "6 of 6", "said")
+    passed = Verdict((piece,), "5a" * 16, "b6" * 32)
+    failed = Verdict((dataclasses.replace(piece, passed=False),), "5a" * 16, "b6" * 32)
+    assert [says_live(verdict.summary()) for verdict in (passed, failed, Verdict((piece,)))] == [True, False, False]
+    for level in ("none", "matched"):
+        for live in (True, False):
+            assert split_assurance(assurance_of(level, live)) == (level, live)
