@@ -40,6 +40,14 @@ _TOLD = {True: "ok", False: "against", None: "not told"}
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedFile:
+    """Hold a recorded file in memory, byte for byte as it was on disk; `name` is its file name there."""
+
+    name: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ClipSource:
     """Say where a clip came from and what the file declared.
 

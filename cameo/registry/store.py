@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,18 @@ class Registry(Lending, Groups):
             known = doubles.c.bundle_id == double.bundle_id
             if connection.execute(update(doubles).where(known).values(values)).rowcount == 0:
                 connection.execute(insert(doubles).values(bundle_id=double.bundle_id, **values))
+
+    def follow(self, bundle_id: str, owner: str, path: Path, sha256: str) -> None:
+        """Note the file of a double as it is now, if the double is known here: not every one was enrolled on this machine.
+
+        Raises:
+            CameoError: the database cannot be written.
+        """
+        try:
+            known = self.get(bundle_id)
+        except UsageError:
+            return
+        self.register(replace(known, owner=owner, path=path.resolve(), sha256=sha256))
 
     def list(self, owner: str | None = None) -> list[Double]:
         """List the doubles, of one owner if given, newest first."""
