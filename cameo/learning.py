@@ -57,6 +57,7 @@ class Steps:
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
+        """Time one step; without an exception it ends done."""
         self._name = name
         self.within("", 0.0)
         start = time.monotonic()
@@ -119,7 +120,8 @@ def observe(
 
     Args:
         source: the recording.
-        face_encoder, voice_encoder: what embeds them.
+        face_encoder: embeds the face.
+        voice_encoder: embeds the voice.
         steps: told where it is.
         challenge: what the recording must answer, if anything.
         at: when, with a time zone; now if it is not given.

@@ -203,9 +203,8 @@ def _source(verified: VerifiedBundle, content: ContentKeys, options: AdaptOption
 
 
 def _require_same_encoders(verified: VerifiedBundle, encoders: Sequence[EncoderInfo]) -> None:
-    known = {entry.modality: entry for entry in verified.manifest.encoders}
     for encoder in encoders:
-        entry = known.get(encoder.modality)
+        entry = next((e for e in verified.manifest.encoders if e.modality == encoder.modality), None)
         if entry is None or (entry.id, entry.digest) != (encoder.id, encoder.digest):
             made = f"made with {entry.id}" if entry else "missing"
             message = f"the {encoder.modality} template in the double is {made}, and cannot be compared by {encoder.id}"
@@ -213,15 +212,14 @@ def _require_same_encoders(verified: VerifiedBundle, encoders: Sequence[EncoderI
 
 
 def _require_same_person(verified: VerifiedBundle, content: ContentKeys, seen: Observed) -> None:
-    for template, verb in ((seen.face, "shows"), (seen.voice, "sounds like")):
-        modality = template.encoder.modality
+    for template in (seen.face, seen.voice):
+        modality, limit = template.encoder.modality, template.encoder.threshold
         kept = unpack_template(verified.read_part(f"template.{modality}", content))
-        likeness, limit = compare(template, kept), template.encoder.threshold
+        likeness = compare(template, kept)
         if likeness <= limit:
-            message = (
-                f"the recording {verb} somebody else than the double: {modality} {likeness:.2f}, above {limit:.2f}"
-            )
-            raise CaptureRejected(message, "give a recording of the double's owner, in good light and without others")
+            message = f"the {modality} in the recording is another than the double's: likeness {likeness:.2f}"
+            hint = f"above {limit:.2f} it is taken for the same: record the double's owner alone, in good light"
+            raise CaptureRejected(message, hint)
 
 
 def _liveness(verified: VerifiedBundle, options: AdaptOptions, seen: Observed) -> str:

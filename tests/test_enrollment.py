@@ -192,7 +192,7 @@ def test_a_full_disk_leaves_nothing(
     selfie: Path, home: Path, tmp_path: Path, enrolled: Enrolled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Everything up to sealing works; the double's last bytes do not fit."""
-    monkeypatch.setattr("cameo.enrollment.tune", lambda *_args: enrolled.made.adapter)
+    monkeypatch.setattr("cameo.learning.tune", lambda *_args: enrolled.made.adapter)
     flush = files._flush
 
     def full(path: Path) -> None:
@@ -223,7 +223,7 @@ def test_what_fails_after_sealing_takes_the_double_back(
     def fail(*_given: object) -> None:
         raise OutputError("cannot write it: no space left", "free some disk space and run the command again")
 
-    monkeypatch.setattr("cameo.enrollment.tune", tuned)
+    monkeypatch.setattr("cameo.learning.tune", tuned)
     out, options = tmp_path / "a.cameo", EnrollOptions(report=tmp_path / "a.html")
     with monkeypatch.context() as patch:
         patch.setattr(failing, fail)
@@ -247,7 +247,7 @@ def test_a_double_that_came_while_tuning_is_not_replaced(
         out.write_bytes(b"another run was faster")
         return enrolled.made.adapter
 
-    monkeypatch.setattr("cameo.enrollment.tune", tuned)
+    monkeypatch.setattr("cameo.learning.tune", tuned)
     with pytest.raises(OutputError, match="exists already"):
         enroll(selfie, keys=enrolled.keys, out=out)
     assert out.read_bytes() == b"another run was faster"
@@ -267,7 +267,7 @@ def note_states(monkeypatch: pytest.MonkeyPatch, then: Sequence[object]) -> list
             raise outcome
         return outcome
 
-    monkeypatch.setattr("cameo.enrollment.tune", tuned)
+    monkeypatch.setattr("cameo.learning.tune", tuned)
     return states
 
 
@@ -307,7 +307,7 @@ def test_the_judge_and_the_recipe_reach_the_tuning(
         seen.extend(given)
         return enrolled.made.adapter
 
-    monkeypatch.setattr("cameo.enrollment.tune", note)
+    monkeypatch.setattr("cameo.learning.tune", note)
     recipe = dataclasses.replace(quick_recipe(), seed=9)
     enroll(selfie, keys=enrolled.keys, out=tmp_path / "a.cameo", options=EnrollOptions(recipe=recipe))
     assert recipe in seen

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import av
 from av.stream import Disposition
@@ -187,6 +187,7 @@ def _open(path: StrPath | RecordedFile, hint: str) -> Iterator[InputContainer]:
         UsageError: there is no such file.
         ClipError: the file cannot be read.
     """
+    place: str | io.BytesIO
     if isinstance(path, RecordedFile):
         shown, place = path.name, io.BytesIO(path.data)
     elif Path(path).exists():
@@ -194,7 +195,7 @@ def _open(path: StrPath | RecordedFile, hint: str) -> Iterator[InputContainer]:
     else:
         raise UsageError(f"{path}: no such file", "check the name")
     try:
-        with av.open(place, options=_OPTIONS, metadata_errors="replace") as container:
+        with av.open(place, "r", options=_OPTIONS, metadata_errors="replace") as container:
             yield container
     except ClipError as error:
         raise ClipError(f"{shown}: {error.message}", error.hint) from error
@@ -233,7 +234,7 @@ def _sha256(path: StrPath | RecordedFile) -> str:
 
 
 @contextmanager
-def _opened(path: StrPath | RecordedFile) -> Iterator[BinaryIO]:
+def _opened(path: StrPath | RecordedFile) -> Iterator[io.BufferedReader | io.BytesIO]:
     """Open a file's bytes, wherever they are.
 
     Raises:

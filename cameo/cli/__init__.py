@@ -28,6 +28,7 @@ VERBS = {
     "sample": Verb("cameo.cli.sample:sample", "render a talking person who does not exist, to try things with"),
     "challenge": Verb("cameo.cli.challenge:challenge", "draw what a recording must answer to count as live"),
     "enroll": Verb("cameo.cli.enroll:enroll", "turn a selfie video into a sealed double"),
+    "adapt": Verb("cameo.cli.adapt:adapt", "tune a double for one more generator, from the recording it keeps"),
     "inspect": Verb("cameo.cli.inspect:inspect", "show what any file of cameo's says, in plain words"),
     "verify": Verb("cameo.cli.bundle:verify", "check that a double is whole and its owner's"),
     "cast": Verb("cameo.cli.cast:cast", "generate a clip of a double, with its owner's key or with a grant"),

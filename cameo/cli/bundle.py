@@ -12,6 +12,7 @@ from cameo.cli.arguments import VerbParser
 from cameo.crypto.keys import PublicKeys
 from cameo.errors import UsageError
 from cameo.seal.bundle import Bundle
+from cameo.seal.captures import CAPTURES
 from cameo.seal.consent import ConsentRecord
 from cameo.seal.events import ConsentEvent, is_withdrawn
 from cameo.seal.manifest import Manifest
@@ -93,6 +94,7 @@ def show_bundle(file: Path, owner: Path | None) -> tuple[dict[str, Any], list[st
         "signature": "valid" if owner else "not checked",
         "assurance": manifest.assurance,
         "in_short": in_short,
+        "keeps_recording": manifest.part(CAPTURES) is not None,
         "lent_to": lent,
         "manifest": manifest,
         "consent": record,
@@ -124,6 +126,8 @@ def _manifest_rows(manifest: Manifest) -> list[tuple[str, str]]:
         rows.append(("encoders", f"{encoder.modality}: {encoder.id} ({encoder.assurance}{licence})"))
     rows += [("generators", f"{entry.id} (base {entry.base_digest[:12]}…)") for entry in manifest.generators]
     rows += [("parts", f"{part.name}, {terminal.size(part.size)}, encrypted") for part in manifest.parts]
+    if manifest.part(CAPTURES) is not None:
+        rows.append(("recording", "kept in the double; it opens with the owner's key only, never with a grant"))
     rows += [("about", f"{name}: {value}") for name, value in manifest.about.items()]
     return rows
 

@@ -92,7 +92,7 @@ class Registry(Lending, Groups):
                 connection.execute(insert(doubles).values(bundle_id=double.bundle_id, **values))
 
     def follow(self, bundle_id: str, owner: str, path: Path, sha256: str) -> None:
-        """Note the file of a double as it is now, if the double is known here: not every one was enrolled on this machine.
+        """Note the file of a double as it is now, if the double is known: not every one was enrolled on this machine.
 
         Raises:
             CameoError: the database cannot be written.
