@@ -40,7 +40,6 @@ from cameo.seal.unlock import unlock_as_owner
 
 if TYPE_CHECKING:
     from cameo.crypto.provider import KeyProvider
-    from cameo.generators.base import Generator
     from cameo.learning import Observed
     from cameo.records import EncoderInfo, Enrollment
     from cameo.seal.bundle import VerifiedBundle
@@ -126,10 +125,9 @@ def add_generator(
     verified = Bundle.open(bundle).verify(keys.public)
     require_writable(bundle)
     require_page(options.report, bundle)
-    _require_living(verified)
+    require_adaptable(verified, options)
     generator = load_generator(options.generator)
-    replaced = _require_new(verified, generator, options)
-    terms = _terms(verified, generator, options)
+    terms = _terms(verified, options)
     content = unlock_as_owner(verified, keys)
     source = _source(verified, content, options)
     face_encoder, voice_encoder = load_face_encoder(options.face_model), load_voice_encoder(options.voice_model)
@@ -154,38 +152,47 @@ def add_generator(
     enrollment = seen.enrollment(adapter, sealed, steps.seconds)
     _report(options, enrollment)
     store.clear()
-    return Adapted(enrollment, replaced, revoked, outdated)
+    return Adapted(enrollment, _is_tuned(verified, options), revoked, outdated)
 
 
-def _require_living(verified: VerifiedBundle) -> None:
+def require_adaptable(verified: VerifiedBundle, options: AdaptOptions) -> None:
+    """Check what can be told before anybody is asked for their consent, and before anything slow begins.
+
+    Raises:
+        UsageError: it was tuned for the generator already, or there is nothing to tune from.
+        NotPermitted: the consent was withdrawn, or the double erased.
+    """
     if verified.consent.withdrawn:
         raise NotPermitted("the consent to this double was withdrawn", "enrol again: that stays so", "withdrawn")
     with closing(Registry()) as registry:
         registry.require_living(verified.manifest.bundle_id)
-
-
-def _require_new(verified: VerifiedBundle, generator: Generator, options: AdaptOptions) -> bool:
-    """Refuse to replace parts unless told to; return whether that is what will happen."""
-    known = any(entry.id == generator.id for entry in verified.manifest.generators)
-    if known and not options.replace:
+    if _is_tuned(verified, options) and not options.replace:
         hint = "tune it anew, in place of what is there, with --replace"
-        raise UsageError(f"the double is tuned for the generator {generator.id} already", hint)
-    return known
+        raise UsageError(f"the double is tuned for the generator {options.generator} already", hint)
+    if options.clip is None and options.voice is not None:
+        raise UsageError("a voice alone does not show the person", "give the video as well: --clip CLIP")
+    if options.clip is None and verified.manifest.part(CAPTURES) is None:
+        hint = "give a recording of the same person: --clip CLIP"
+        raise UsageError("the double keeps no recording to tune from", hint)
 
 
-def _terms(verified: VerifiedBundle, generator: Generator, options: AdaptOptions) -> ConsentTerms | None:
+def _is_tuned(verified: VerifiedBundle, options: AdaptOptions) -> bool:
+    return any(entry.id == options.generator for entry in verified.manifest.generators)
+
+
+def _terms(verified: VerifiedBundle, options: AdaptOptions) -> ConsentTerms | None:
     """Take new terms, or see that those of the record will do."""
     if options.terms is not None:
-        generators = {generator.id, *(entry.id for entry in verified.manifest.generators)}
-        resolved = usable_terms(options.terms, sorted(generators), generator.id)
+        generators = {options.generator, *(entry.id for entry in verified.manifest.generators)}
+        resolved = usable_terms(options.terms, sorted(generators), options.generator)
         if verified.manifest.part(CAPTURES) is not None and not resolved.retention.captures:
             hint = "set captures = true under [retention], or enrol again without it"
             raise UsageError("the double keeps the recording, the new terms do not", hint)
         agree(resolved, options.method)  # what cannot be sealed is found before the work, not after it
         return resolved
-    if not allows_generator(verified.consent.record.terms, generator.id, today()):
+    if not allows_generator(verified.consent.record.terms, options.generator, today()):
         hint = "say what you allow with --consent, or let cameo adapt ask you"
-        message = f"the consent in this double does not allow the generator {generator.id}"
+        message = f"the consent in this double does not allow the generator {options.generator}"
         raise NotPermitted(message, hint, "consent_exceeded")
     return None
 
@@ -194,11 +201,6 @@ def _source(verified: VerifiedBundle, content: ContentKeys, options: AdaptOption
     """Take the recording that was given, or the one that is kept: that one never touches the disk in the clear."""
     if options.clip is not None:
         return Source(options.clip, options.voice)
-    if options.voice is not None:
-        raise UsageError("a voice alone does not show the person", "give the video as well: --clip CLIP")
-    if verified.manifest.part(CAPTURES) is None:
-        hint = "give a recording of the same person: --clip CLIP"
-        raise UsageError("the double keeps no recording to tune from", hint)
     return Source(*unpack_captures(verified.read_part(CAPTURES, content)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,6 @@ from cameo.cli.enroll import describe_likeness, reporting_checks
 from cameo.errors import UsageError
 from cameo.files import require_writable
 from cameo.seal.bundle import Bundle
-from cameo.seal.captures import CAPTURES
 from cameo.seal.terms import allows_generator, today, with_generator
 
 if TYPE_CHECKING:
@@ -33,22 +33,21 @@ def adapt(words: Sequence[str]) -> None:
     require_writable(options.file)
     keys = terminal.load_keys(options.key)
     verified = Bundle.open(options.file).verify(keys.public)
-    _require_use(options, verified)
-    terms = _terms(options, verified)
     # Only now: this loads everything that looks, listens and learns.
-    from cameo.readapting import AdaptOptions, add_generator
+    from cameo.readapting import AdaptOptions, add_generator, require_adaptable
 
     chosen = AdaptOptions(
         generator=options.generator,
         clip=options.clip,
         voice=options.voice,
         replace=options.replace,
-        terms=terms,
         method="flag" if options.yes else "interactive",
         face_model=options.face_model,
         voice_model=options.voice_model,
         report=options.report,
     )
+    require_adaptable(verified, chosen)
+    chosen = replace(chosen, terms=_terms(options, verified))
     with reporting_checks(), terminal.progress() as progress:
         made = add_generator(options.file, keys=keys, options=chosen, progress=progress)
     terminal.result(_value(made, options), options.json, _lines(made, options))
@@ -87,13 +86,6 @@ def _read(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--yes", action="store_true", help="you have read the consent text and agree")
     parser.add_json()
     return parser.parse_args(words)
-
-
-def _require_use(options: argparse.Namespace, verified: VerifiedBundle) -> None:
-    """Say what is missing before anybody is asked for their consent; the workflow checks again."""
-    if options.clip is None and verified.manifest.part(CAPTURES) is None:
-        hint = "give a recording of the same person: --clip CLIP"
-        raise UsageError(f"{options.file} keeps no recording to tune from", hint)
 
 
 def _terms(options: argparse.Namespace, verified: VerifiedBundle) -> ConsentTerms | None:
