@@ -18,9 +18,9 @@ generator while a judge scores the likeness, and seals all of it together with t
     terms = cameo.load_terms("consent.toml")
     cameo.enroll("selfie.mp4", keys=ada, out="ada.cameo", options=cameo.EnrollOptions(terms=terms))
 
-If the terms keep the recording, encrypted in the double, it can be tuned for another generator later:
+If the terms keep the recording, encrypted in the double, it can be tuned again later, or for another generator:
 
-    cameo.add_generator("ada.cameo", keys=ada, options=cameo.AdaptOptions("wan"))
+    cameo.add_generator("ada.cameo", keys=ada, options=cameo.AdaptOptions("reference", replace=True))
 
 Verifying takes the public key only, and no media library is loaded for it. What comes back is another type: only a
 verified bundle has doors.
