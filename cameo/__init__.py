@@ -18,6 +18,10 @@ generator while a judge scores the likeness, and seals all of it together with t
     terms = cameo.load_terms("consent.toml")
     cameo.enroll("selfie.mp4", keys=ada, out="ada.cameo", options=cameo.EnrollOptions(terms=terms))
 
+If the terms keep the recording, encrypted in the double, it can be tuned again later, or for another generator:
+
+    cameo.add_generator("ada.cameo", keys=ada, options=cameo.AdaptOptions("reference", replace=True))
+
 Verifying takes the public key only, and no media library is loaded for it. What comes back is another type: only a
 verified bundle has doors.
 
@@ -53,6 +57,8 @@ __version__ = "0.1.0"
 _DOORS = {
     "enroll": "cameo.enrollment",
     "EnrollOptions": "cameo.enrollment",
+    "add_generator": "cameo.readapting",
+    "AdaptOptions": "cameo.readapting",
     "cast": "cameo.casting",
     "plug": "cameo.staging",
     "CastOptions": "cameo.staging",
@@ -122,6 +128,8 @@ if TYPE_CHECKING:
     from cameo.lending import delegate as delegate
     from cameo.lending import grant as grant
     from cameo.publishing import keep_group as keep_group
+    from cameo.readapting import AdaptOptions as AdaptOptions
+    from cameo.readapting import add_generator as add_generator
     from cameo.recalling import revoke as revoke
     from cameo.recalling import withdraw as withdraw
     from cameo.records import Use as Use

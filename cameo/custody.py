@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -17,7 +17,7 @@ from cameo.errors import CameoError, NotPermitted, NotVerified, OutputError, Usa
 from cameo.files import atomic_write, destroy, require_writable
 from cameo.grants.grant import read_tokens, unverified_chain
 from cameo.grants.guard import list_digest
-from cameo.recalling import owner_signs
+from cameo.recalling import owner_signs, revoke_all
 from cameo.registry.store import Registry
 from cameo.seal.bundle import Bundle
 from cameo.seal.checkpoint import forget_unfinished
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from cameo.crypto.provider import KeyProvider
     from cameo.registry.lent import Lent
     from cameo.registry.store import Double
-    from cameo.seal.bundle import VerifiedBundle
     from cameo.seal.terms import ConsentTerms
 
 StrPath = str | os.PathLike[str]
@@ -200,12 +199,12 @@ def rekey(bundle: StrPath, *, keys: KeyProvider, new: KeyProvider) -> Rekeyed:
             made = opened.verify(new.public)
         else:
             verified = opened.verify(keys.public)
-            revoked = _revoke_all(registry, bundle_id, keys, "handed over to another key")
+            revoked = revoke_all(registry, bundle_id, keys, "handed over to another key")
             now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
             made = rekey_bundle(bundle, verified, keys, new, now)
         with suppress(UsageError):  # not every double was enrolled on this machine, or it was moved already
             registry.move_owner(old_name, new_name, bundle_id)
-        _follow(registry, made)
+        registry.follow(bundle_id, new_name, made.path, made.sha256)
     return Rekeyed(str(bundle), bundle_id, old_name, new_name, made.sha256, revoked)
 
 
@@ -243,27 +242,10 @@ def amend(bundle: StrPath, *, keys: KeyProvider, terms: ConsentTerms, method: Me
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     with closing(Registry()) as registry:
         registry.require_living(manifest.bundle_id)
-        revoked = _revoke_all(registry, manifest.bundle_id, keys, f"consent {kind}")
+        revoked = revoke_all(registry, manifest.bundle_id, keys, f"consent {kind}")
         made = amend_bundle(bundle, verified, keys, agreement, kind, now)
-        _follow(registry, made)
+        registry.follow(manifest.bundle_id, manifest.owner, made.path, made.sha256)
     return Amended(str(bundle), manifest.bundle_id, kind, made.sha256, revoked)
-
-
-def _revoke_all(registry: Registry, bundle_id: str, keys: KeyProvider, reason: str) -> tuple[str, ...]:
-    """Revoke every grant of a double that holds under these keys; return their ids."""
-    owner = keys.public.fingerprint
-    living = tuple(grant.jti for grant in registry.lent(bundle_id, owner) if grant.revoked_at is None)
-    if living:
-        registry.revoke(living, owner_signs(keys, reason))
-    return living
-
-
-def _follow(registry: Registry, made: VerifiedBundle) -> None:
-    """Let the registry know the file as it is now; not every double was enrolled on this machine."""
-    with suppress(UsageError):
-        known = registry.get(made.manifest.bundle_id)
-        owner, path = made.manifest.owner, made.path.resolve()
-        registry.register(replace(known, owner=owner, path=path, sha256=made.sha256))
 
 
 def _kept_files(registry: Registry, path: Path, keys: KeyProvider) -> tuple[str, list[tuple[_Kind, Path]]]:

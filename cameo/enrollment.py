@@ -3,58 +3,50 @@
 from __future__ import annotations
 
 import datetime
-import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-
 from cameo import __version__, config
-from cameo.adapt.others import rendered_people
 from cameo.adapt.recipe import Recipe
-from cameo.adapt.train import tune
 from cameo.capture.challenge import LIMIT as CHALLENGE_LIMIT
 from cameo.capture.challenge import ChallengeBook, read_challenge
-from cameo.capture.clip import read_clip
-from cameo.capture.liveness import judge_liveness, require_answered
-from cameo.capture.quality import add_voices, assess, require_good
-from cameo.capture.speech import find_speech
+from cameo.capture.clip import hold_file
 from cameo.embed.face import load_face_encoder
-from cameo.embed.person import pool_face, pool_windows
 from cameo.embed.template import pack_template
 from cameo.embed.voice import load_voice_encoder
 from cameo.errors import UsageError
-from cameo.faces.track import track_faces
-from cameo.files import require_free, require_writable
+from cameo.files import require_free
 from cameo.generators.shelf import load_generator
-from cameo.grants.guard import list_digest
-from cameo.recognising import find_precedents, hear_answer, require_first, turn_newcomer
-from cameo.records import Enrollment, SealedFile
+from cameo.learning import (
+    Progress,
+    Source,
+    Steps,
+    StrPath,
+    adapter_facts,
+    adapter_parts,
+    learn,
+    observe,
+    require_page,
+    usable_terms,
+)
+from cameo.recognising import find_precedents, require_first, turn_newcomer
 from cameo.registry.store import Double, Registry
 from cameo.report import write_report
 from cameo.seal.bundle import Bundle, Part, seal_bundle
-from cameo.seal.checkpoint import SealedCheckpoint
+from cameo.seal.captures import CAPTURES, CAPTURES_LIMIT, pack_captures
 from cameo.seal.consent import Method, agree
-from cameo.seal.terms import DEFAULT_TERMS, ConsentTerms, resolve_terms, today
+from cameo.seal.terms import DEFAULT_TERMS, ConsentTerms
 
 if TYPE_CHECKING:
     from cameo.capture.challenge import Challenge
     from cameo.crypto.provider import KeyProvider
-    from cameo.generators.base import Generator
     from cameo.recognising import Newcomer
-    from cameo.records import Adapter, EncoderInfo, Precedents, Template
+    from cameo.records import Adapter, Enrollment, Precedents, Template
     from cameo.seal.bundle import VerifiedBundle
     from cameo.seal.consent import Agreement
-
-Progress = Callable[[str, float], None]
-StrPath = str | os.PathLike[str]
-_LIBRARIES = ("torch", "diffusers", "peft", "opencv-python", "onnxruntime", "silero-vad", "cryptography", "numpy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +57,7 @@ class EnrollOptions:
         generator: which generator to tune for.
         face_model, voice_model: the encoders: "embedded"; "insightface:NAME" or a folder, "onnx:FILE" for the face;
             "ecapa:NAME" or a folder for the voice. See `docs/reference/models.md`.
-        terms: what the person allows.
+        terms: what the person allows; with `retention.captures`, the recording is kept in the double, encrypted.
         method: how they agreed: "interactive", "flag", or "api" when the calling program asked them.
         recipe: settings of the tuning.
         report: where to write the report, if anywhere; a name that ends in .html.
@@ -109,8 +101,8 @@ def enroll(
         progress: called with a label and 0..1.
 
     Raises:
-        UsageError: a file or name does not exist, the report has a wrong name, or `terms` ask for what cannot be kept
-            yet or leave the generator no use.
+        UsageError: a file or name does not exist, the report has a wrong name, the recording is larger than what a
+            double keeps, or `terms` leave the generator no use.
         ClipError: the recording cannot be read.
         CaptureRejected: it is not good enough, and `report` of the error says which checks failed; or it does not
             answer the challenge.
@@ -120,60 +112,37 @@ def enroll(
         MissingWeights: an encoder's weights are not on this machine.
     """
     options = options or EnrollOptions()
-    steps = _Steps(progress)
+    steps = Steps(progress)
     # 0. Nothing slow begins that could not end.
     require_free(out)
-    _require_report(options.report, out)
+    require_page(options.report, out)
     Registry().close()
     among = config.gallery()
     began = datetime.datetime.now(datetime.UTC)
     challenge = _asked(options.challenge, began)
     generator = load_generator(options.generator)
-    terms = _resolved(options, generator.id)
+    terms = usable_terms(options.terms, [generator.id], generator.id)
     face_encoder, voice_encoder = load_face_encoder(options.face_model), load_voice_encoder(options.voice_model)
-    # 1. Capture, and refuse what is not good enough.
-    with steps("reading the recording"):
-        recording = read_clip(clip, voice, progress=steps.within)
-    with steps("finding the face"):
-        track = track_faces(recording.frames, steps.within)
-    with steps("checking the quality"):
-        speech = find_speech(recording.sound)
-        quality = assess(recording, track, speech)
-        require_good(quality)
-        heard = hear_answer(recording, speech, challenge, voice_encoder)
-        liveness = judge_liveness(recording, track, speech, challenge, began, heard)
-        require_answered(liveness)
-    # 2. Embed.
-    with steps("embedding face and voice"):
-        face, frame_likeness, frames_used = pool_face(face_encoder, recording, track, quality)
-        windows = voice_encoder.embed_windows(speech.samples)
-        voice_template, window_likeness = pool_windows(windows, voice_encoder.info)
-        quality = add_voices(quality, windows)
+    source, captures = _source(clip, voice, terms.retention.captures)
+    # 1. Capture, refuse what is not good enough, and embed.
+    seen = observe(source, face_encoder, voice_encoder, steps, challenge, began)
     with steps("comparing with earlier doubles"):
-        newcomer = turn_newcomer(keys.public.fingerprint, (face, voice_template), among)
+        newcomer = turn_newcomer(keys.public.fingerprint, (seen.face, seen.voice), among)
         for warning in _precedents(newcomer, options).warnings:
             steps.tell(f"{warning.title}? see the result")
-    # 3. Adapt.
-    with steps("tuning"):
-        usable = torch.from_numpy(np.array([not reason for reason in quality.reasons]))
-        footage = generator.footage(recording, track, usable)
-        run = (recording.source.sha256, *_settings_of(options.recipe, generator, face_encoder.info))
-        store = SealedCheckpoint(keys, *run, tell=steps.tell)
-        adapter = tune(generator, footage, face_encoder.embed, rendered_people(), options.recipe, store, progress)
+    # 2. Adapt.
+    adapter, store = learn(seen, generator, face_encoder, options.recipe, keys, steps)
     require_free(out)  # still: tuning took minutes, in which others may have enrolled as well
     precedents = _precedents(newcomer, options)
     if challenge is not None:  # only now, so that a run that was broken off can go on with the same answer
         _challenges().take(challenge, began)
-    agreement = agree(terms, options.method, liveness.summary())
+    agreement = agree(terms, options.method, seen.liveness.summary())
     with _all_or_nothing(out):
-        # 4. Seal, and read back what was written.
+        # 3. Seal, and read back what was written.
         with steps("sealing"):
-            sealed = _seal(out, keys, agreement, (face, voice_template), adapter, precedents)
-        enrollment = Enrollment(
-            recording, track, speech, quality, face, voice_template, frame_likeness, frames_used, window_likeness,
-            liveness, precedents, adapter, _described(sealed), agreement.act.text, steps.seconds, _versions(),
-        )  # fmt: skip
-        # 5. Remember and report.
+            sealed = _seal(out, keys, agreement, (seen.face, seen.voice), adapter, captures, precedents)
+        enrollment = seen.enrollment(adapter, sealed, steps.seconds, precedents)
+        # 4. Remember and report.
         with _registered(sealed, newcomer):
             if options.report is not None:
                 write_report(options.report, enrollment)
@@ -181,43 +150,12 @@ def enroll(
     return enrollment
 
 
-class _Steps:
-    """Time the steps and report where they are."""
-
-    def __init__(self, progress: Progress | None) -> None:
-        self.seconds: dict[str, float] = {}
-        self._progress = progress
-        self._name = ""
-
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
-        self._name = name
-        self.within("", 0.0)
-        start = time.monotonic()
-        yield
-        self.seconds[name] = time.monotonic() - start
-        self.within("", 1.0)
-
-    def within(self, _label: str, fraction: float) -> None:
-        """Report how far the present step is."""
-        if self._progress:
-            self._progress(self._name, fraction)
-
-    def tell(self, message: str) -> None:
-        """Report something worth knowing."""
-        if self._progress:
-            self._progress(message, 1.0)
-
-
-def _require_report(report: StrPath | None, out: StrPath) -> None:
-    """Refuse a name by which the report, which may replace an old one, would replace a key or a recording."""
-    if report is None:
-        return
-    if Path(report).suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"the report is a web page, {report} is no name for one", "choose a name that ends in .html")
-    if Path(report).resolve() == Path(out).resolve():
-        raise UsageError(f"{out} cannot be the double and its report", "give them two names")
-    require_writable(report)
+def _source(clip: StrPath, voice: StrPath | None, kept: bool) -> tuple[Source, list[Part]]:
+    """Say what is learned from; if it is kept, hold the very bytes of it, and make the part of them."""
+    if not kept:
+        return Source(clip, voice), []
+    files = [hold_file(path, CAPTURES_LIMIT) for path in (clip, voice) if path is not None]
+    return Source(*files), [Part(CAPTURES, CAPTURES, pack_captures(*files))]
 
 
 def _challenges() -> ChallengeBook:
@@ -238,26 +176,6 @@ def _asked(file: StrPath | None, now: datetime.datetime) -> Challenge | None:
     return challenge
 
 
-def _resolved(options: EnrollOptions, generator: str) -> ConsentTerms:
-    """Take terms that can be kept and that allow some use of what will be made."""
-    terms = resolve_terms(options.terms, [generator], today(), list_digest())
-    if terms.guard.sha256 != list_digest():
-        hint = "leave sha256 out of [guard]"
-        raise UsageError("the consent terms name another edition of the word list than this cameo has", hint)
-    if terms.retention.captures:
-        hint = "leave captures out of [retention]"
-        raise UsageError("keeping the recording inside the double is not supported yet", hint)
-    if not any(generator in p.generators and (p.valid_until or today()) >= today() for p in terms.purposes):
-        hint = f"add {generator} to the generators of a purpose, and look at its dates"
-        raise UsageError(f"the consent terms allow no use with {generator}, now or later", hint)
-    return terms
-
-
-def _settings_of(recipe: Recipe, generator: Generator, judge: EncoderInfo) -> tuple[str, ...]:
-    """What two runs must share so that one can go on with the other's tuning."""
-    return (repr(_versions()), generator.id, generator.base_digest, judge.digest, repr(recipe))
-
-
 def _precedents(newcomer: Newcomer, options: EnrollOptions) -> Precedents:
     found = find_precedents(newcomer)
     require_first(found, options.allow_duplicate)
@@ -270,18 +188,12 @@ def _seal(
     agreement: Agreement,
     templates: tuple[Template, Template],
     adapter: Adapter,
+    captures: list[Part],
     precedents: Precedents,
 ) -> VerifiedBundle:
     parts = [Part(f"template.{t.encoder.modality}", t.encoder.modality, pack_template(t)) for t in templates]
-    parts += [
-        Part(name, "face", data, adapter.generator, adapter.base_digest) for name, data in sorted(adapter.parts.items())
-    ]
-    kept = next(step for step in reversed(adapter.curve) if step.step == adapter.best_step)
-    about: dict[str, str | int | float | bool] = {
-        "cameo": __version__,
-        "tuning_step": adapter.best_step,
-        "likeness": round(kept.likeness, 4),
-    }
+    parts += adapter_parts(adapter) + captures
+    about = {"cameo": __version__, **adapter_facts(adapter)}
     if precedents.duplicate:
         about["duplicate_allowed"] = True
     seal_bundle(out, keys, agreement, parts, [t.encoder for t in templates], about)
@@ -318,20 +230,3 @@ def _registered(sealed: VerifiedBundle, newcomer: Newcomer) -> Iterator[None]:
         except BaseException:
             registry.forget(double.bundle_id)
             raise
-
-
-def _described(sealed: VerifiedBundle) -> SealedFile:
-    manifest = sealed.manifest
-    return SealedFile(
-        path=str(sealed.path),
-        sha256=sealed.sha256,
-        size=sealed.size,
-        bundle_id=manifest.bundle_id,
-        owner=manifest.owner,
-        assurance=sealed.assurance,
-        parts={part.name: part.size for part in manifest.parts},
-    )
-
-
-def _versions() -> dict[str, str]:
-    return {"cameo": __version__, **{name: version(name) for name in _LIBRARIES}}

@@ -80,12 +80,25 @@ def withdraw(bundle: StrPath, *, keys: KeyProvider, reason: str = "") -> Revoked
     verified = Bundle.open(bundle).verify(keys.public)
     bundle_id, owner = verified.manifest.bundle_id, keys.public.fingerprint
     with closing(Registry()) as registry:
-        taken = tuple(lent.jti for lent in registry.lent(bundle_id, owner) if lent.revoked_at is None)
+        taken = living_grants(registry, bundle_id, owner)
         seq = registry.withdraw(bundle_id, owner_signs(keys, reason), owner)
         said = tuple(s.body for s in registry.statements(owner) if s.bundle_id == bundle_id and s.jti is None)
     if not verified.consent.withdrawn:
         withdraw_bundle(bundle, verified, keys, datetime.datetime.now(datetime.UTC).replace(microsecond=0))
     return Revoked(bundle_id, taken, seq, True, said)
+
+
+def revoke_all(registry: Registry, bundle_id: str, keys: KeyProvider, reason: str) -> tuple[str, ...]:
+    """Revoke every grant of a double that holds under these keys; return their ids."""
+    living = living_grants(registry, bundle_id, keys.public.fingerprint)
+    if living:
+        registry.revoke(living, owner_signs(keys, reason))
+    return living
+
+
+def living_grants(registry: Registry, bundle_id: str, owner: str) -> tuple[str, ...]:
+    """List the ids of an owner's grants of a double that were not revoked."""
+    return tuple(grant.jti for grant in registry.lent(bundle_id, owner) if grant.revoked_at is None)
 
 
 def _find(registry: Registry, what: StrPath, keys: KeyProvider) -> Lent:

@@ -45,6 +45,14 @@ _TOLD = {True: "ok", False: "against", None: "not told"}
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedFile:
+    """Hold a recorded file in memory, byte for byte as it was on disk; `name` is its file name there."""
+
+    name: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ClipSource:
     """Say where a clip came from and what the file declared.
 
@@ -273,7 +281,8 @@ class Precedents:
     Nothing in it tells who other owners are, or which of their doubles was meant.
 
     Attributes:
-        among: where was looked: "all", "own" doubles only, or "off" for nowhere.
+        among: where was looked: "all", "own" doubles only, "off" for nowhere, or "nobody" when an enrolled double was
+            tuned again.
         checks: one for each comparison that could be made; "fail" means that another owner has this face.
         earlier: the owner's own doubles that show this face, the likest first.
         not_compared: how many doubles could not be compared: other encoders, another key, or nothing kept of them.

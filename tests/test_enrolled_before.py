@@ -38,7 +38,7 @@ def ada(enrolled: Enrolled, home: Path, tmp_path: Path) -> cameo.Keys:
 
 @pytest.fixture(autouse=True)
 def _tuned_already(enrolled: Enrolled, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cameo.enrollment.tune", lambda *_given: enrolled.made.adapter)
+    monkeypatch.setattr("cameo.learning.tune", lambda *_given: enrolled.made.adapter)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_another_owners_face_is_refused_before_tuning(
     def never(*_given: object) -> None:
         pytest.fail("tuned, for nothing")
 
-    monkeypatch.setattr("cameo.enrollment.tune", never)
+    monkeypatch.setattr("cameo.learning.tune", never)
     before = rows_of(home)
     with pytest.raises(NotPermitted, match="another owner has enrolled this face") as caught:
         enroll(selfie, keys=cameo.Keys.generate(), out=tmp_path / "bea.cameo")
@@ -83,7 +83,7 @@ def test_it_is_refused_too_if_the_other_came_while_tuning(
             registry.register(dataclasses.replace(old.list()[0], owner="cd" * 32), newcomer.vectors)
         return enrolled.made.adapter
 
-    monkeypatch.setattr("cameo.enrollment.tune", faster)
+    monkeypatch.setattr("cameo.learning.tune", faster)
     with pytest.raises(NotPermitted) as caught:
         enroll(selfie, keys=cameo.Keys.generate(), out=tmp_path / "bea.cameo")
     assert caught.value.code == "enrolled_by_another"

@@ -18,7 +18,9 @@ from cameo import files
 from cameo.embed.template import compare, unpack_template
 from cameo.enrollment import EnrollOptions, enroll
 from cameo.errors import OutputError, UsageError
+from cameo.records import RecordedFile
 from cameo.registry.store import Double, Registry
+from cameo.seal.captures import unpack_captures
 from cameo.seal.terms import ConsentTerms, Purpose, Retention
 from tests.conftest import Enrolled, quick_recipe
 
@@ -192,7 +194,7 @@ def test_a_full_disk_leaves_nothing(
     selfie: Path, home: Path, tmp_path: Path, enrolled: Enrolled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Everything up to sealing works; the double's last bytes do not fit."""
-    monkeypatch.setattr("cameo.enrollment.tune", lambda *_args: enrolled.made.adapter)
+    monkeypatch.setattr("cameo.learning.tune", lambda *_args: enrolled.made.adapter)
     flush = files._flush
 
     def full(path: Path) -> None:
@@ -223,7 +225,7 @@ def test_what_fails_after_sealing_takes_the_double_back(
     def fail(*_given: object) -> None:
         raise OutputError("cannot write it: no space left", "free some disk space and run the command again")
 
-    monkeypatch.setattr("cameo.enrollment.tune", tuned)
+    monkeypatch.setattr("cameo.learning.tune", tuned)
     out, options = tmp_path / "a.cameo", EnrollOptions(report=tmp_path / "a.html")
     with monkeypatch.context() as patch:
         patch.setattr(failing, fail)
@@ -247,7 +249,7 @@ def test_a_double_that_came_while_tuning_is_not_replaced(
         out.write_bytes(b"another run was faster")
         return enrolled.made.adapter
 
-    monkeypatch.setattr("cameo.enrollment.tune", tuned)
+    monkeypatch.setattr("cameo.learning.tune", tuned)
     with pytest.raises(OutputError, match="exists already"):
         enroll(selfie, keys=enrolled.keys, out=out)
     assert out.read_bytes() == b"another run was faster"
@@ -267,7 +269,7 @@ def note_states(monkeypatch: pytest.MonkeyPatch, then: Sequence[object]) -> list
             raise outcome
         return outcome
 
-    monkeypatch.setattr("cameo.enrollment.tune", tuned)
+    monkeypatch.setattr("cameo.learning.tune", tuned)
     return states
 
 
@@ -307,15 +309,45 @@ def test_the_judge_and_the_recipe_reach_the_tuning(
         seen.extend(given)
         return enrolled.made.adapter
 
-    monkeypatch.setattr("cameo.enrollment.tune", note)
+    monkeypatch.setattr("cameo.learning.tune", note)
     recipe = dataclasses.replace(quick_recipe(), seed=9)
     enroll(selfie, keys=enrolled.keys, out=tmp_path / "a.cameo", options=EnrollOptions(recipe=recipe))
     assert recipe in seen
 
 
-def test_a_recording_that_cannot_be_kept_is_not_promised(selfie: Path, home: Path, tmp_path: Path) -> None:
+def test_the_recording_is_kept_only_when_consented_to(
+    selfie: Path, home: Path, tmp_path: Path, enrolled: Enrolled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cameo.learning.tune", lambda *_given: enrolled.made.adapter)
     terms = ConsentTerms((Purpose("birthday"),), retention=Retention(captures=True))
-    with pytest.raises(UsageError, match="not supported yet"):
-        enroll(
-            selfie, keys=cameo.Keys.generate(), out=tmp_path / "a.cameo", options=EnrollOptions(terms=terms)
-        )  # fmt: skip
+    out = tmp_path / "a.cameo"
+    made = enroll(selfie, keys=enrolled.keys, out=out, options=EnrollOptions(terms=terms))
+    assert np.array_equal(made.clip.frames, enrolled.made.clip.frames)
+    assert any("the recording itself is kept in the double" in line for line in made.consent)
+    verified = cameo.Bundle.open(out).verify(enrolled.keys.public)
+    assert {part.name for part in verified.manifest.parts} == PARTS | {"captures"}
+    clip, voice = unpack_captures(verified.read_part("captures", cameo.unlock_as_owner(verified, enrolled.keys)))
+    assert (clip, voice) == (RecordedFile("selfie.mp4", selfie.read_bytes()), None)
+    assert selfie.read_bytes()[-512:-256] not in out.read_bytes()
+    assert any("the recording itself is not kept" in line for line in enrolled.made.consent)
+
+
+def test_a_recording_too_large_to_be_kept_is_refused_before_any_work(
+    selfie: Path, home: Path, tmp_path: Path, enrolled: Enrolled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terms = ConsentTerms((Purpose("birthday"),), retention=Retention(captures=True))
+    labels: list[str] = []
+    for module in ("cameo.enrollment", "cameo.seal.captures"):
+        monkeypatch.setattr(f"{module}.CAPTURES_LIMIT", selfie.stat().st_size + 9)
+    for voice, limit in ((None, selfie.stat().st_size - 1), (selfie, selfie.stat().st_size + 9)):
+        monkeypatch.setattr("cameo.enrollment.CAPTURES_LIMIT", limit)
+        with pytest.raises(UsageError, match="larger than the"):
+            enroll(
+                selfie,
+                voice=voice,
+                keys=enrolled.keys,
+                out=tmp_path / "a.cameo",
+                options=EnrollOptions(terms=terms),
+                progress=lambda label, _share: labels.append(label),
+            )
+    assert not labels

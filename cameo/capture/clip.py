@@ -11,6 +11,7 @@ What is read, and what is refused:
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from av.stream import Disposition
 from cameo.capture.picture import PictureTrack
 from cameo.capture.sound import SoundTrack
 from cameo.errors import ClipError, UsageError
-from cameo.records import Clip, ClipSource
+from cameo.records import Clip, ClipSource, RecordedFile
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from cameo.records import Float32
 
 Progress = Callable[[str, float], None]
+StrPath = str | os.PathLike[str]
 
 # Plain media files only: a playlist could make the decoder open what it names.
 _OPTIONS = {
@@ -65,9 +67,23 @@ class ClipSettings:
     truncated_below: float = 0.5
 
 
+def hold_file(path: StrPath, limit: int) -> RecordedFile:
+    """Take a whole file into memory, so that what is read of it and what is kept of it are the same bytes.
+
+    Raises:
+        UsageError: there is no such file, or it is larger than `limit` bytes.
+        ClipError: the file cannot be read.
+    """
+    with _opened(path) as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise UsageError(f"{path} is larger than the {limit >> 20} MiB a double keeps", "trim it to 30 s")
+    return RecordedFile(Path(path).name, data)
+
+
 def read_clip(
-    path: str | os.PathLike[str],
-    voice: str | os.PathLike[str] | None = None,
+    path: StrPath | RecordedFile,
+    voice: StrPath | RecordedFile | None = None,
     settings: ClipSettings | None = None,
     progress: Progress | None = None,
 ) -> Clip:
@@ -97,7 +113,7 @@ def read_clip(
     if voice is not None:
         samples, stored = _read_voice(voice, settings)
     source = ClipSource(
-        name=Path(path).name,
+        name=_name(path),
         sha256=digest,
         container=container_name,
         video_codec=video_codec,
@@ -109,12 +125,12 @@ def read_clip(
         duration_s=max(declared_s, pictures.end_s),
         rate_hz=stored.rate_hz,
         channels=stored.channels,
-        voice_name=Path(voice).name if voice is not None else "",
+        voice_name=_name(voice) if voice is not None else "",
     )
     return Clip(pictures.frames, pictures.times_s, samples, pictures.end_s, source, settings.rate_hz)
 
 
-def read_voice(path: str | os.PathLike[str], settings: ClipSettings | None = None) -> Float32:
+def read_voice(path: StrPath, settings: ClipSettings | None = None) -> Float32:
     """Read a recording of a voice, `[N]` float32 mono at 16 kHz, from its start.
 
     Raises:
@@ -140,7 +156,7 @@ def _stored_sound(stream: AudioStream | None) -> _StoredSound:
     return _StoredSound(context.name, context.sample_rate, context.channels)
 
 
-def _read_voice(path: str | os.PathLike[str], settings: ClipSettings) -> tuple[Float32, _StoredSound]:
+def _read_voice(path: StrPath | RecordedFile, settings: ClipSettings) -> tuple[Float32, _StoredSound]:
     """Read a separate sound file from its start.
 
     Raises:
@@ -159,32 +175,41 @@ def _read_voice(path: str | os.PathLike[str], settings: ClipSettings) -> tuple[F
         return samples, _stored_sound(stream)
 
 
+def _name(path: StrPath | RecordedFile) -> str:
+    return path.name if isinstance(path, RecordedFile) else Path(path).name
+
+
 @contextmanager
-def open_recording(path: str | os.PathLike[str], hint: str) -> Iterator[InputContainer]:
+def open_recording(path: StrPath | RecordedFile, hint: str) -> Iterator[InputContainer]:
     """Open a media file; everything that goes wrong while reading it names the file.
 
     Raises:
         UsageError: there is no such file.
         ClipError: the file cannot be read.
     """
-    if not Path(path).exists():
+    place: str | io.BytesIO
+    if isinstance(path, RecordedFile):
+        shown, place = path.name, io.BytesIO(path.data)
+    elif Path(path).exists():
+        shown, place = str(path), str(Path(path).resolve())
+    else:
         raise UsageError(f"{path}: no such file", "check the name")
     try:
-        with av.open(str(Path(path).resolve()), options=_OPTIONS, metadata_errors="replace") as container:
+        with av.open(place, "r", options=_OPTIONS, metadata_errors="replace") as container:
             yield container
     except ClipError as error:
-        raise ClipError(f"{path}: {error.message}", error.hint) from error
+        raise ClipError(f"{shown}: {error.message}", error.hint) from error
     except av.FFmpegError as error:
         if _lacks_index(path):
             message = "the recording is truncated or was never finished, its index is missing"
-            raise ClipError(f"{path}: {message}", "copy the file again or record anew") from error
-        raise ClipError(f"{path}: not a recording that can be read", hint) from error
+            raise ClipError(f"{shown}: {message}", "copy the file again or record anew") from error
+        raise ClipError(f"{shown}: not a recording that can be read", hint) from error
 
 
-def _lacks_index(path: str | os.PathLike[str]) -> bool:
+def _lacks_index(path: StrPath | RecordedFile) -> bool:
     """Whether this is an MP4 or MOV file whose `moov` box is missing or cut. Source: ISO/IEC 14496-12, 4.2."""
     ends: dict[bytes, int] = {}
-    with Path(path).open("rb") as file:
+    with _opened(path) as file:
         length = file.seek(0, os.SEEK_END)
         at = 0
         while at + 8 <= length and len(ends) < 64:
@@ -197,16 +222,31 @@ def _lacks_index(path: str | os.PathLike[str]) -> bool:
     return b"ftyp" in ends and not 0 < ends.get(b"moov", 0) <= length
 
 
-def _sha256(path: str | os.PathLike[str]) -> str:
+def _sha256(path: StrPath | RecordedFile) -> str:
     """Digest a file in blocks, hex.
 
     Raises:
         UsageError: there is no such file.
         ClipError: the file cannot be read.
     """
+    with _opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _opened(path: StrPath | RecordedFile) -> Iterator[io.BufferedReader | io.BytesIO]:
+    """Open a file's bytes, wherever they are.
+
+    Raises:
+        UsageError: there is no such file.
+        ClipError: the file cannot be read.
+    """
+    if isinstance(path, RecordedFile):
+        yield io.BytesIO(path.data)
+        return
     try:
         with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            yield file
     except FileNotFoundError as error:
         raise UsageError(f"{path}: no such file", "check the name") from error
     except OSError as error:

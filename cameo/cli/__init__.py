@@ -29,6 +29,7 @@ VERBS = {
     "capture": Verb("cameo.cli.capture:capture", "record a selfie with a webcam, guided"),
     "challenge": Verb("cameo.cli.challenge:challenge", "draw what a recording must answer to count as live"),
     "enroll": Verb("cameo.cli.enroll:enroll", "turn a selfie video into a sealed double"),
+    "adapt": Verb("cameo.cli.adapt:adapt", "tune a double for one more generator, from the recording it keeps"),
     "inspect": Verb("cameo.cli.inspect:inspect", "show what any file of cameo's says, in plain words"),
     "verify": Verb("cameo.cli.bundle:verify", "check that a double is whole and its owner's"),
     "cast": Verb("cameo.cli.cast:cast", "generate a clip of a double, with its owner's key or with a grant"),

@@ -13,6 +13,7 @@ from cameo.crypto.keys import PublicKeys
 from cameo.errors import UsageError
 from cameo.records import assurance_of, split_assurance
 from cameo.seal.bundle import Bundle
+from cameo.seal.captures import CAPTURES
 from cameo.seal.consent import ConsentRecord
 from cameo.seal.events import ConsentEvent, is_withdrawn
 from cameo.seal.manifest import Manifest
@@ -104,6 +105,7 @@ def show_bundle(file: Path, owner: Path | None) -> tuple[dict[str, Any], list[st
         "assurance": assurance,
         "live": record.live,
         "in_short": in_short,
+        "keeps_recording": manifest.part(CAPTURES) is not None,
         "lent_to": lent,
         "manifest": manifest,
         "consent": record,
@@ -135,6 +137,8 @@ def _manifest_rows(manifest: Manifest, assurance: str) -> list[tuple[str, str]]:
         rows.append(("encoders", f"{encoder.modality}: {encoder.id} ({encoder.assurance}{licence})"))
     rows += [("generators", f"{entry.id} (base {entry.base_digest[:12]}…)") for entry in manifest.generators]
     rows += [("parts", f"{part.name}, {terminal.size(part.size)}, encrypted") for part in manifest.parts]
+    if manifest.part(CAPTURES) is not None:
+        rows.append(("recording", "kept in the double; it opens with the owner's key only, never with a grant"))
     rows += [("about", f"{name}: {value}") for name, value in manifest.about.items()]
     return rows
 

@@ -41,13 +41,14 @@ _OPTIONAL = tuple(use for use in PROHIBITIONS if use not in ALWAYS_PROHIBITED)
 _WHO = {"only me": "owner", "me": "owner", "people i approve": "approved", "friends": "approved"}
 
 
-def agreed_terms(file: Path | None, generators: Sequence[str], yes: bool) -> ConsentTerms:
+def agreed_terms(file: Path | None, generators: Sequence[str], yes: bool, keep_captures: bool = False) -> ConsentTerms:
     """Get terms from a file, from the person, or take the narrowest; show them, and ask for a yes.
 
     Args:
         file: of the terms, TOML.
         generators: those the double is tuned for.
         yes: whether the person has read and agreed already.
+        keep_captures: whether the recording is kept in the double, whatever the terms say of it.
 
     Raises:
         UsageError: the file is no terms, there is nobody to ask, or they do not agree.
@@ -60,11 +61,23 @@ def agreed_terms(file: Path | None, generators: Sequence[str], yes: bool) -> Con
         terms = DEFAULT_TERMS
     else:
         terms = ask_terms(today())
+    if keep_captures:
+        retention = msgspec.structs.replace(terms.retention, captures=True)
+        terms = msgspec.structs.replace(terms, retention=retention)
     terms = resolve_terms(terms, generators, today(), list_digest())
+    require_agreed(terms, yes)
+    return terms
+
+
+def require_agreed(terms: ConsentTerms, yes: bool) -> None:
+    """Show the text of a consent, and ask for a yes.
+
+    Raises:
+        UsageError: there is nobody to ask, or they do not agree.
+    """
     for line in text_shown(terms):
         terminal.say(line)
     terminal.confirm("Do you agree?", yes)
-    return terms
 
 
 def ask_terms(first: datetime.date) -> ConsentTerms:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ def enroll(words: Sequence[str]) -> None:
     require_free(out)
     if config.gallery() != "off":
         terminal.say(_KEPT)
-    terms = agreed_terms(options.consent, [options.generator], options.yes)
+    terms = agreed_terms(options.consent, [options.generator], options.yes, options.keep_captures)
     keys = terminal.load_keys(options.key)
     # Only now: this loads everything that looks, listens and learns.
     from cameo.enrollment import EnrollOptions
@@ -53,18 +54,30 @@ def enroll(words: Sequence[str]) -> None:
         challenge=options.challenge,
         allow_duplicate=options.allow_duplicate,
     )
+    with reporting_checks(), terminal.progress() as progress:
+        made = run(options.clip, keys=keys, out=out, voice=options.voice, options=chosen, progress=progress)
+    for encoder in (made.face.encoder, made.voice.encoder):
+        if notice := licence_notice(encoder.id, encoder.licence):
+            terminal.warn(notice)
+    terminal.result(_value(made, options.report), options.json, _lines(made, options.report))
+
+
+@contextmanager
+def reporting_checks() -> Iterator[None]:
+    """List what a recording failed at, before the error that says that it was refused."""
     try:
-        with terminal.progress() as progress:
-            made = run(options.clip, keys=keys, out=out, voice=options.voice, options=chosen, progress=progress)
+        yield
     except CaptureRejected as error:
         if isinstance(error.report, QualityReport):
             for check in error.report.failed:
                 terminal.say(check_line(check))
         raise
-    for encoder in (made.face.encoder, made.voice.encoder):
-        if notice := licence_notice(encoder.id, encoder.licence):
-            terminal.warn(notice)
-    terminal.result(_value(made, options.report), options.json, _lines(made, options.report))
+
+
+def describe_likeness(made: Enrollment) -> tuple[float, float]:
+    """Tell the judge's likeness of step 0 and of the step that was kept."""
+    by_step = {step.step: step.likeness for step in made.adapter.curve}
+    return by_step[0], by_step[made.adapter.best_step]
 
 
 def _read(words: Sequence[str]) -> argparse.Namespace:
@@ -83,6 +96,9 @@ def _read(words: Sequence[str]) -> argparse.Namespace:
         type=Path,
         metavar="TOML",
         help="what you allow; without it you are asked, or with --yes it is your own clips only",
+    )
+    parser.add_argument(
+        "--keep-captures", action="store_true", help="keep the recording in the double, to tune it again: cameo adapt"
     )
     parser.add_argument("--report", type=Path, metavar="HTML", help="write a page that shows what was made")
     parser.add_argument("--generator", default="reference", metavar="NAME", help="tune for it (default: reference)")
@@ -106,7 +122,7 @@ def _read(words: Sequence[str]) -> argparse.Namespace:
 
 
 def _value(made: Enrollment, report: Path | None) -> dict[str, object]:
-    before, after = _likeness(made)
+    before, after = describe_likeness(made)
     return {
         "file": made.sealed.path,
         "sha256": made.sealed.sha256,
@@ -131,7 +147,7 @@ def _value(made: Enrollment, report: Path | None) -> dict[str, object]:
 
 
 def _lines(made: Enrollment, report: Path | None) -> list[str]:
-    before, after = _likeness(made)
+    before, after = describe_likeness(made)
     rows = [
         ("double", f"{made.sealed.path}  {terminal.size(made.sealed.size)}, opens with your key only"),
         ("likeness", f"{before:.2f} before tuning, {after:.2f} after  (1 is the same face)"),
@@ -144,12 +160,6 @@ def _lines(made: Enrollment, report: Path | None) -> list[str]:
         rows.append(("report", f"{report}  shows you: keep it as safe as the video"))
     rows += [("could be better", check_line(check)) for check in made.quality.checks if check.level == "warn"]
     return terminal.table(rows)
-
-
-def _likeness(made: Enrollment) -> tuple[float, float]:
-    """The judge's likeness of step 0 and of the step that was kept."""
-    by_step = {step.step: step.likeness for step in made.adapter.curve}
-    return by_step[0], by_step[made.adapter.best_step]
 
 
 def _before(precedents: Precedents) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,18 @@ class Registry(Lending, Groups, GalleryShelf):
                 connection.execute(insert(doubles).values(bundle_id=double.bundle_id, **values))
             if rows:
                 put_vectors(connection, double.bundle_id, rows)
+
+    def follow(self, bundle_id: str, owner: str, path: Path, sha256: str) -> None:
+        """Note the file of a double as it is now, if the double is known: not every one was enrolled on this machine.
+
+        Raises:
+            CameoError: the database cannot be written.
+        """
+        try:
+            known = self.get(bundle_id)
+        except UsageError:
+            return
+        self.register(replace(known, owner=owner, path=path.resolve(), sha256=sha256))
 
     def list(self, owner: str | None = None) -> list[Double]:
         """List the doubles, of one owner if given, newest first."""

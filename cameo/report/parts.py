@@ -37,8 +37,13 @@ def list_parts(sealed: SealedFile) -> list[Part]:
 
 
 def tuned_size(sealed: SealedFile) -> int:
-    """Add up the bytes of adapter and identity, to hold against `TUNED_LIMIT`."""
-    return sum(part.size for part in list_parts(sealed) if part.tuned)
+    """Add up the bytes of adapter and identity of the generator that has most, to hold against `TUNED_LIMIT`."""
+    sizes: dict[str, int] = {}
+    for part in list_parts(sealed):
+        if part.tuned:
+            generator = part.name.split(".")[1]
+            sizes[generator] = sizes.get(generator, 0) + part.size
+    return max(sizes.values(), default=0)
 
 
 def _describe(name: str) -> str:

@@ -174,6 +174,8 @@ def conclude_precedents(precedents: Precedents) -> str:
     """Say in a sentence or two whom among those enrolled before the person is like."""
     if precedents.among == "off":
         return "Nobody was looked for, and nothing is kept for later searches: CAMEO_GALLERY is off."
+    if precedents.among == "nobody":
+        return "The double was enrolled before; nobody was looked for again."
     if precedents.duplicate:
         told = "Another owner has enrolled this face on this machine. It was enrolled all the same, as was asked for."
     elif precedents.warnings:

@@ -98,7 +98,7 @@ def seal_bundle(
         UsageError: a part has a wrong name, is no safetensors, or the manifest would contradict itself.
         OutputError: the file cannot be written.
     """
-    _check_new_parts(parts)
+    check_parts(parts)
     if any(part.modality == "captures" for part in parts) and not consent.terms.retention.captures:
         raise UsageError("the consent does not allow keeping the recording", "set captures under [retention]")
     bundle_id = os.urandom(16).hex()
@@ -119,7 +119,7 @@ def seal_bundle(
         keys=sealed.keys,
         wrapped=sealed.wrapped,
         encoders=tuple(_encoder_entry(encoder) for encoder in encoders),
-        generators=_generator_entries(parts),
+        generators=generator_entries(parts),
         about=dict(about or {}),
     )
     chunks = pack_bundle(manifest, keys, record, sealed.data)
@@ -307,7 +307,12 @@ class VerifiedBundle:
         return data
 
 
-def _check_new_parts(parts: Sequence[Part]) -> None:
+def check_parts(parts: Sequence[Part]) -> None:
+    """Check parts that are to be sealed: their names, and that all but captures are safetensors.
+
+    Raises:
+        UsageError: there is none, or one is not as it must be.
+    """
     if not parts:
         raise UsageError("a double needs at least one part", "give a template or an adapter")
     if len({part.name for part in parts}) != len(parts):
@@ -336,7 +341,12 @@ def _encoder_entry(encoder: EncoderInfo) -> EncoderEntry:
     )
 
 
-def _generator_entries(parts: Sequence[Part]) -> tuple[GeneratorEntry, ...]:
+def generator_entries(parts: Sequence[Part]) -> tuple[GeneratorEntry, ...]:
+    """Name the generators that parts belong to, as a manifest does.
+
+    Raises:
+        UsageError: parts for one generator name two base models.
+    """
     bases: dict[str, str] = {}
     for part in parts:
         if part.generator and bases.setdefault(part.generator, part.base_digest) != part.base_digest:

@@ -183,7 +183,12 @@ def write_consent(
 
 
 def append_event(
-    raw_consent: bytes, keys: KeyProvider, kind: Change, at: datetime.datetime, agreement: Agreement | None = None
+    raw_consent: bytes,
+    keys: KeyProvider,
+    kind: Change,
+    at: datetime.datetime,
+    agreement: Agreement | None = None,
+    items: Items | None = None,
 ) -> bytes:
     """Write a verified consent record anew, with one more event at its end.
 
@@ -193,9 +198,12 @@ def append_event(
         kind: "withdrawn"; "narrowed" to the terms of `agreement`; "renewed", to other terms if an agreement is given.
         at: when, with a time zone.
         agreement: the terms that hold from now on; those of the record otherwise.
+        items: part name, modality, SHA-256 of the ciphertext, as they are from a renewal on; those of the record
+            otherwise.
 
     Raises:
-        UsageError: the consent is withdrawn already, narrowed terms are not narrower, or there are too many events.
+        UsageError: the consent is withdrawn already, narrowed terms are not narrower, other parts come without a
+            renewal, or there are too many events.
         NotPermitted: these are not the owner's keys.
     """
     file = _read_file(raw_consent)
@@ -208,12 +216,16 @@ def append_event(
         raise UsageError(
             "new terms belong to a narrowed or renewed consent", "give them with those, and only with those"
         )
+    if kind != "renewed" and items is not None:
+        raise UsageError("other parts belong to a renewed consent", "give them with that, and only with that")
     if agreement is not None:
         if kind == "narrowed":
             require_narrowed(agreement.terms, record.terms)
         party = _party(keys.public, agreement.terms)
-        renewed = msgspec.structs.replace(record, terms=agreement.terms, act=agreement.act, parties=(party,))
-        record_raw = encode_json(renewed)
+        record = msgspec.structs.replace(record, terms=agreement.terms, act=agreement.act, parties=(party,))
+        record_raw = encode_json(record)
+    if items is not None:
+        record_raw = encode_json(msgspec.structs.replace(record, items=_items(items)))
     event = ConsentEvent(kind, at, sha256_hex(record_raw), event_digest(file.events[-1]))
     return _appended(file, record_raw, event, keys)
 

@@ -162,6 +162,20 @@ def resolve_terms(
     return msgspec.structs.replace(terms, purposes=purposes, guard=guard)
 
 
+def with_generator(terms: ConsentTerms, generator: str) -> ConsentTerms:
+    """Let every purpose of resolved terms use one more generator."""
+    purposes = tuple(
+        msgspec.structs.replace(purpose, generators=tuple(sorted({*purpose.generators, generator})))
+        for purpose in terms.purposes
+    )
+    return msgspec.structs.replace(terms, purposes=purposes)
+
+
+def allows_generator(terms: ConsentTerms, generator: str, day: datetime.date) -> bool:
+    """Say whether resolved terms allow some use with a generator, on that day or later."""
+    return any(generator in p.generators and (p.valid_until or day) >= day for p in terms.purposes)
+
+
 def _year_after(day: datetime.date) -> datetime.date:
     year = datetime.timedelta(days=VALID_DAYS)
     return min(day, datetime.date.max - year) + year

@@ -6,6 +6,10 @@ import datetime
 
 from cameo.seal.terms import Audience, ConsentTerms, Purpose, WordRule
 
+_RECORDING = {
+    True: "the recording itself is kept in the double, encrypted, to tune it again later, and no grant opens it; all",
+    False: "the recording itself is not kept; the rest",
+}
 _WHO: dict[Audience, str] = {
     "owner": "only the owner",
     "approved": "people the owner approves",
@@ -21,8 +25,7 @@ def describe(terms: ConsentTerms) -> list[str]:
     edition = f"edition {terms.guard.sha256[:12]}" if terms.guard.sha256 else "in no fixed edition"
     lines.append(f"what a generator is told is checked by the word list {terms.guard.list}, {edition}")
     lines += [f"and by the owner's own words: {_describe_words(rule)}" for rule in terms.words]
-    kept = "the recording itself is kept, encrypted" if terms.retention.captures else "the recording itself is not kept"
-    lines.append(f"{kept}; the rest until its owner erases it")
+    lines.append(f"{_RECORDING[terms.retention.captures]} until its owner erases it")
     if terms.jurisdiction:
         lines.append(f"under the law of: {terms.jurisdiction}")
     return lines

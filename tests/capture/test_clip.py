@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cameo.capture.clip import ClipSettings, read_clip
+from cameo.capture.clip import ClipSettings, hold_file, read_clip
 from cameo.errors import ClipError, UsageError
+from cameo.records import RecordedFile
 from tests.capture.conftest import Recorder, click
 
 
@@ -221,6 +222,26 @@ def test_missing_file_and_folder(tmp_path: Path, recorder: Recorder) -> None:
         read_clip(recorder("a.mp4", steady(0.2)), voice=tmp_path / "none.wav")
     with pytest.raises(ClipError):
         read_clip(tmp_path)
+
+
+def test_a_recording_in_memory_is_read_as_the_file_is(recorder: Recorder) -> None:
+    path = recorder("a.mp4", steady(1), sound=click(44_100, 1, 0.5, 2), rate_hz=44_100)
+    held = hold_file(path, path.stat().st_size)
+    assert held == RecordedFile("a.mp4", path.read_bytes())
+    assert len(repr(held)) < 100, "nothing of it is shown"
+    from_file, from_memory = read_clip(path, path), read_clip(held, held)
+    assert np.array_equal(from_file.frames, from_memory.frames)
+    assert np.array_equal(from_file.sound, from_memory.sound)
+    assert from_file.source == from_memory.source
+    assert from_memory.source.voice_name == "a.mp4"
+    with pytest.raises(UsageError, match="larger than"):
+        hold_file(path, path.stat().st_size - 1)
+    with pytest.raises(UsageError, match="no such file"):
+        hold_file(path.with_name("none.mp4"), 10)
+    with pytest.raises(ClipError, match=r"^a.mp4: .*truncated"):
+        read_clip(RecordedFile("a.mp4", held.data[: len(held.data) // 3]))
+    with pytest.raises(ClipError, match=r"^b.mp4: not a recording"):
+        read_clip(RecordedFile("b.mp4", b"text"))
 
 
 def test_playlists_open_nothing(recorder: Recorder, tmp_path: Path) -> None:

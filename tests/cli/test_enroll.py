@@ -38,7 +38,7 @@ def _few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
         generator, footage, embed, others, _recipe, store, progress = given
         return tune(generator, footage, embed, others, quick_recipe(), store, progress)
 
-    monkeypatch.setattr("cameo.enrollment.tune", quickly)
+    monkeypatch.setattr("cameo.learning.tune", quickly)
 
 
 @pytest.fixture(scope="session")
@@ -318,7 +318,7 @@ def test_ctrl_c_while_tuning(
 
         return tune(generator, footage, embed, others, quick_recipe(), store, stop)
 
-    monkeypatch.setattr("cameo.enrollment.tune", interrupt)
+    monkeypatch.setattr("cameo.learning.tune", interrupt)
     done = cli("enroll", selfie, "--key", key, "--out", tmp_path / "ada.cameo", "--yes")
     assert done.status == 130
     assert "error: interrupted" in done.err

@@ -75,6 +75,16 @@ def test_a_new_double_at_the_place_of_a_deleted_one(registry: Registry) -> None:
     assert registry.list() == [at_the_place, double(2)]
 
 
+def test_following_a_file_that_was_sealed_anew(registry: Registry, tmp_path: Path) -> None:
+    known = double(1)
+    registry.register(known)
+    registry.follow(known.bundle_id, known.owner, tmp_path / "moved.cameo", "9" * 64)
+    moved = dataclasses.replace(known, path=(tmp_path / "moved.cameo").resolve(), sha256="9" * 64)
+    assert registry.list() == [moved]
+    registry.follow("7" * 32, known.owner, tmp_path / "other.cameo", "8" * 64)
+    assert registry.list() == [moved], "what was enrolled elsewhere is not ours to note"
+
+
 def test_forgetting(registry: Registry) -> None:
     registry.register(double(1))
     assert registry.forget(double(1).bundle_id)

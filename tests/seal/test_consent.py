@@ -15,6 +15,7 @@ from cameo.crypto.keys import Keys
 from cameo.errors import NotVerified, UsageError
 from cameo.seal.consent import (
     agree,
+    append_event,
     read_consent,
     read_events,
     text_shown,
@@ -107,6 +108,21 @@ def test_a_withdrawal_is_the_last_word() -> None:
     assert verify_consent(raw, keys.public, BUNDLE).withdrawn
     again = with_events(written(keys), "withdrawn", "renewed", keys=keys)
     assert not verify_consent(again, keys.public, BUNDLE).withdrawn
+
+
+def test_a_renewal_names_other_parts() -> None:
+    keys = Keys.generate()
+    raw, items = written(keys), [*ITEMS, ("adapter.wan.face", "face", "ef" * 32)]
+    before = verify_consent(raw, keys.public, BUNDLE).record
+    renewed = verify_consent(append_event(raw, keys, "renewed", NOW, None, items), keys.public, BUNDLE)
+    assert [(item.part, item.sha256) for item in renewed.record.items] == [(name, digest) for name, _, digest in items]
+    assert msgspec.structs.replace(renewed.record, items=before.items) == before
+    assert [event.kind for event in renewed.events] == ["given", "renewed"]
+    other = agreement('[[purposes]]\nid = "comedy"')
+    both = verify_consent(append_event(raw, keys, "renewed", NOW, other, items), keys.public, BUNDLE).record
+    assert (both.terms, both.act, both.items) == (other.terms, other.act, renewed.record.items)
+    with pytest.raises(UsageError, match="other parts belong to a renewed consent"):
+        append_event(raw, keys, "narrowed", NOW, agreement(), items)
 
 
 def test_events_chain() -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from cameo.errors import CameoError, NotPermitted, UsageError
 from cameo.grants.scope import Scope
 from cameo.records import Use
+from cameo.seal.narrowing import require_narrowed
 from cameo.seal.terms import (
     AUDIENCES,
     DEFAULT_TERMS,
@@ -24,12 +25,14 @@ from cameo.seal.terms import (
     Guard,
     Purpose,
     WordRule,
+    allows_generator,
     any_purpose,
     load_terms,
     parse_terms,
     require_allowed,
     require_grantable,
     resolve_terms,
+    with_generator,
 )
 from cameo.seal.wording import describe, sum_up
 
@@ -249,6 +252,18 @@ def test_terms_that_leave_something_open_allow_nothing() -> None:
     ):
         with pytest.raises(NotPermitted):
             require_allowed(ConsentTerms((purpose,)), USE, "owner", TODAY)
+
+
+def test_one_more_generator_for_every_purpose() -> None:
+    toml = '[[purposes]]\nid = "a"\ngenerators = ["wan"]\n[[purposes]]\nid = "b"\nvalid_until = 2026-06-30'
+    terms = resolve_terms(parse_terms(toml), ["reference"], datetime.date(2026, 1, 1))
+    wider = with_generator(terms, "ltx2")
+    assert [purpose.generators for purpose in wider.purposes] == [("ltx2", "wan"), ("ltx2", "reference")]
+    require_narrowed(terms, wider)
+    assert with_generator(wider, "wan").purposes[0] == wider.purposes[0]
+    day, later = datetime.date(2026, 3, 1), datetime.date(2026, 12, 1)
+    assert [allows_generator(terms, name, day) for name in ("wan", "reference", "ltx2")] == [True, True, False]
+    assert [allows_generator(terms, name, later) for name in ("wan", "reference")] == [True, False]
 
 
 def test_any_purpose_will_do_for_a_use_that_names_none() -> None:

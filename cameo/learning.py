@@ -1,0 +1,278 @@
+"""WORKFLOW: learn a person from a recording. What enrolling and adapting a double to another generator share."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from cameo import __version__
+from cameo.adapt.others import rendered_people
+from cameo.adapt.train import tune
+from cameo.capture.clip import read_clip
+from cameo.capture.liveness import judge_liveness, require_answered
+from cameo.capture.quality import add_voices, assess, require_good
+from cameo.capture.speech import find_speech
+from cameo.embed.person import pool_face, pool_windows
+from cameo.errors import UsageError
+from cameo.faces.track import track_faces
+from cameo.files import require_writable
+from cameo.grants.guard import list_digest
+from cameo.recognising import hear_answer
+from cameo.records import Enrollment, Precedents, RecordedFile, SealedFile
+from cameo.seal.bundle import Part
+from cameo.seal.checkpoint import SealedCheckpoint
+from cameo.seal.terms import ConsentTerms, allows_generator, resolve_terms, today
+
+if TYPE_CHECKING:
+    from cameo.adapt.recipe import Recipe
+    from cameo.capture.challenge import Challenge
+    from cameo.crypto.provider import KeyProvider
+    from cameo.embed.face import FaceEncoder
+    from cameo.embed.voice import VoiceEncoder
+    from cameo.generators.base import Generator
+    from cameo.records import (
+        Adapter,
+        Bool,
+        Clip,
+        FaceTrack,
+        Float32,
+        QualityReport,
+        Speech,
+        Template,
+        Verdict,
+    )
+    from cameo.seal.bundle import VerifiedBundle
+
+Progress = Callable[[str, float], None]
+StrPath = str | os.PathLike[str]
+NOBODY = Precedents("nobody")  # was looked for: a double that is tuned again was compared when it was enrolled
+_LIBRARIES = ("torch", "diffusers", "peft", "opencv-python", "onnxruntime", "silero-vad", "cryptography", "numpy")
+
+
+class Steps:
+    """Time the steps and report where they are."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self.seconds: dict[str, float] = {}
+        self.progress = progress
+        self._name = ""
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Time one step; without an exception it ends done."""
+        self._name = name
+        self.within("", 0.0)
+        start = time.monotonic()
+        yield
+        self.seconds[name] = time.monotonic() - start
+        self.within("", 1.0)
+
+    def within(self, _label: str, fraction: float) -> None:
+        """Report how far the present step is."""
+        if self.progress:
+            self.progress(self._name, fraction)
+
+    def tell(self, message: str) -> None:
+        """Report something worth knowing."""
+        if self.progress:
+            self.progress(message, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Name what is learned from: a video, and a recording of the voice if that is another file."""
+
+    clip: StrPath | RecordedFile
+    voice: StrPath | RecordedFile | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Hold what a recording showed of a person; the members are those of `records.Enrollment`."""
+
+    clip: Clip
+    track: FaceTrack
+    speech: Speech
+    quality: QualityReport
+    face: Template
+    voice: Template
+    frame_likeness: Float32
+    frames_used: Bool
+    window_likeness: Float32
+    liveness: Verdict
+
+    def enrollment(
+        self,
+        adapter: Adapter,
+        sealed: VerifiedBundle,
+        seconds: Mapping[str, float],
+        precedents: Precedents = NOBODY,
+    ) -> Enrollment:
+        """Add what was made of it."""
+        return Enrollment(
+            self.clip, self.track, self.speech, self.quality, self.face, self.voice, self.frame_likeness,
+            self.frames_used, self.window_likeness, self.liveness, precedents, adapter, _described(sealed),
+            sealed.consent.record.act.text, dict(seconds), _versions(),
+        )  # fmt: skip
+
+
+def observe(
+    source: Source,
+    face_encoder: FaceEncoder,
+    voice_encoder: VoiceEncoder,
+    steps: Steps,
+    challenge: Challenge | None = None,
+    at: datetime.datetime | None = None,
+) -> Observed:
+    """Read a recording, refuse what is not good enough, and embed face and voice.
+
+    Args:
+        source: the recording.
+        face_encoder: embeds the face.
+        voice_encoder: embeds the voice.
+        steps: told where it is.
+        challenge: what the recording must answer, if anything.
+        at: when, with a time zone; now if it is not given.
+
+    Raises:
+        UsageError: there is no such file.
+        ClipError: the recording cannot be read.
+        CaptureRejected: it is not good enough, or does not answer the challenge.
+    """
+    # 1. Capture, and refuse what is not good enough.
+    with steps("reading the recording"):
+        recording = read_clip(source.clip, source.voice, progress=steps.within)
+    with steps("finding the face"):
+        track = track_faces(recording.frames, steps.within)
+    with steps("checking the quality"):
+        speech = find_speech(recording.sound)
+        quality = assess(recording, track, speech)
+        require_good(quality)
+        heard = hear_answer(recording, speech, challenge, voice_encoder)
+        now = at or datetime.datetime.now(datetime.UTC)
+        liveness = judge_liveness(recording, track, speech, challenge, now, heard)
+        require_answered(liveness)
+    # 2. Embed.
+    with steps("embedding face and voice"):
+        face, frame_likeness, frames_used = pool_face(face_encoder, recording, track, quality)
+        windows = voice_encoder.embed_windows(speech.samples)
+        voice_template, window_likeness = pool_windows(windows, voice_encoder.info)
+        quality = add_voices(quality, windows)
+    return Observed(
+        recording, track, speech, quality, face, voice_template, frame_likeness, frames_used, window_likeness, liveness
+    )
+
+
+def learn(
+    seen: Observed,
+    generator: Generator,
+    face_encoder: FaceEncoder,
+    recipe: Recipe,
+    keys: KeyProvider,
+    steps: Steps,
+) -> tuple[Adapter, SealedCheckpoint]:
+    """Tune an adapter for a generator; a run that was broken off goes on where it stopped.
+
+    Args:
+        seen: the person.
+        generator: what is tuned for.
+        face_encoder: the judge's recogniser.
+        recipe: settings.
+        keys: the owner's: an unfinished run is encrypted to them.
+        steps: told where it is.
+
+    Returns:
+        The adapter, and where its run is kept: clear that when the adapter is safe.
+
+    Raises:
+        CameoError: the recording is too short, or the loss is not a number.
+        OutputError: the unfinished run cannot be kept.
+    """
+    with steps("tuning"):
+        usable = torch.from_numpy(np.array([not reason for reason in seen.quality.reasons]))
+        footage = generator.footage(seen.clip, seen.track, usable)
+        # What two runs must share so that one can go on with the other's tuning.
+        settings = (repr(_versions()), generator.id, generator.base_digest, face_encoder.info.digest, repr(recipe))
+        store = SealedCheckpoint(keys, seen.clip.source.sha256, *settings, tell=steps.tell)
+        adapter = tune(generator, footage, face_encoder.embed, rendered_people(), recipe, store, steps.progress)
+    return adapter, store
+
+
+def adapter_parts(adapter: Adapter) -> list[Part]:
+    """Turn an adapter into the parts that are sealed."""
+    return [
+        Part(name, "face", data, adapter.generator, adapter.base_digest) for name, data in sorted(adapter.parts.items())
+    ]
+
+
+def adapter_facts(adapter: Adapter) -> dict[str, str | int | float | bool]:
+    """Say of an adapter what anyone may read in the manifest: which step was kept, and how like the judge found it."""
+    kept = next(step for step in reversed(adapter.curve) if step.step == adapter.best_step)
+    return {
+        f"tuning_step.{adapter.generator}": adapter.best_step,
+        f"likeness.{adapter.generator}": round(kept.likeness, 4),
+    }
+
+
+def usable_terms(terms: ConsentTerms, generators: Sequence[str], wanted: str) -> ConsentTerms:
+    """Take terms that can be kept and that allow some use of what will be made.
+
+    Args:
+        terms: what the person allows.
+        generators: all that the double is tuned for then.
+        wanted: the one of them that is tuned for now.
+
+    Raises:
+        UsageError: the terms name another word list, or allow no use with `wanted`.
+    """
+    resolved = resolve_terms(terms, generators, today(), list_digest())
+    if resolved.guard.sha256 != list_digest():
+        hint = "leave sha256 out of [guard]"
+        raise UsageError("the consent terms name another edition of the word list than this cameo has", hint)
+    if not allows_generator(resolved, wanted, today()):
+        hint = f"add {wanted} to the generators of a purpose, and look at its dates"
+        raise UsageError(f"the consent terms allow no use with {wanted}, now or later", hint)
+    return resolved
+
+
+def require_page(report: StrPath | None, double: StrPath) -> None:
+    """Refuse a name by which the report, which may replace an old one, would replace a key, a recording or the double.
+
+    Raises:
+        UsageError: the name is none for a web page, or is the double's.
+        OutputError: the report cannot be written.
+    """
+    if report is None:
+        return
+    if Path(report).suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"the report is a web page, {report} is no name for one", "choose a name that ends in .html")
+    if Path(report).resolve() == Path(double).resolve():
+        raise UsageError(f"{double} cannot be the double and its report", "give them two names")
+    require_writable(report)
+
+
+def _described(sealed: VerifiedBundle) -> SealedFile:
+    manifest = sealed.manifest
+    return SealedFile(
+        path=str(sealed.path),
+        sha256=sealed.sha256,
+        size=sealed.size,
+        bundle_id=manifest.bundle_id,
+        owner=manifest.owner,
+        assurance=sealed.assurance,
+        parts={part.name: part.size for part in manifest.parts},
+    )
+
+
+def _versions() -> dict[str, str]:
+    return {"cameo": __version__, **{name: version(name) for name in _LIBRARIES}}
