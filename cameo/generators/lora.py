@@ -1,7 +1,9 @@
-"""Take every LoRA out of a denoiser."""
+"""Silence every LoRA of a denoiser, or take them out."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from peft.tuners.tuners_utils import BaseTunerLayer
@@ -15,3 +17,16 @@ def remove_lora(denoiser: Any) -> None:
         setattr(denoiser.get_submodule(parent), child, layer.get_base_layer())
     denoiser.__dict__.pop("peft_config", None)
     denoiser._hf_peft_config_loaded = False
+
+
+@contextmanager
+def without_lora(denoiser: Any) -> Iterator[None]:
+    """Let the denoiser be the base inside the block; the LoRAs are active and trainable again afterwards."""
+    layers = [m for m in denoiser.modules() if isinstance(m, BaseTunerLayer)]
+    for layer in layers:
+        layer.enable_adapters(False)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.enable_adapters(True)
