@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,8 @@ import numpy as np
 import torch
 
 from cameo import __version__, config
-from cameo.adapt.others import rendered_people
+from cameo.adapt.judge import Judges
+from cameo.adapt.others import rendered_people, rendered_voices
 from cameo.adapt.recipe import Recipe
 from cameo.adapt.train import tune
 from cameo.capture.challenge import LIMIT as CHALLENGE_LIMIT
@@ -65,7 +67,7 @@ class EnrollOptions:
             "ecapa:NAME" or a folder for the voice. See `docs/reference/models.md`.
         terms: what the person allows.
         method: how they agreed: "interactive", "flag", or "api" when the calling program asked them.
-        recipe: settings of the tuning.
+        recipe: settings of the tuning; without, those of the generator's family.
         report: where to write the report, if anywhere; a name that ends in .html.
         challenge: the file of a challenge that was issued on this machine, which the recording answers; see
             `capture.challenge`.
@@ -76,7 +78,7 @@ class EnrollOptions:
     voice_model: str = "embedded"
     terms: ConsentTerms = DEFAULT_TERMS
     method: Method = "api"
-    recipe: Recipe = field(default_factory=Recipe)
+    recipe: Recipe | None = None
     report: StrPath | None = None
     challenge: StrPath | None = None
 
@@ -146,9 +148,12 @@ def enroll(
     with steps("tuning"):
         usable = torch.from_numpy(np.array([not reason for reason in quality.reasons]))
         footage = generator.footage(recording, track, usable)
-        run = (recording.source.sha256, *_settings_of(options.recipe, generator, face_encoder.info))
+        recipe = options.recipe or Recipe.for_generator(generator.id)
+        speech = rendered_voices() if "voice" in generator.modalities else ()
+        judges = Judges(face_encoder.embed, rendered_people(), voice_encoder.embed_windows, speech)
+        run = (recording.source.sha256, *_settings_of(recipe, generator, face_encoder.info, voice_encoder.info))
         store = SealedCheckpoint(keys, *run, tell=steps.tell)
-        adapter = tune(generator, footage, face_encoder.embed, rendered_people(), options.recipe, store, progress)
+        adapter = tune(generator, footage, judges, recipe, store, progress)
     require_free(out)  # still: tuning took minutes
     if challenge is not None:  # only now, so that a run that was broken off can go on with the same answer
         _challenges().take(challenge, began)
@@ -248,9 +253,9 @@ def _resolved(options: EnrollOptions, generator: str) -> ConsentTerms:
     return terms
 
 
-def _settings_of(recipe: Recipe, generator: Generator, judge: EncoderInfo) -> tuple[str, ...]:
+def _settings_of(recipe: Recipe, generator: Generator, *judges: EncoderInfo) -> tuple[str, ...]:
     """What two runs must share so that one can go on with the other's tuning."""
-    return (repr(_versions()), generator.id, generator.base_digest, judge.digest, repr(recipe))
+    return (repr(_versions()), generator.id, generator.base_digest, *(j.digest for j in judges), repr(recipe))
 
 
 def _seal(
@@ -264,8 +269,9 @@ def _seal(
     about: dict[str, str | int | float | bool] = {
         "cameo": __version__,
         "tuning_step": adapter.best_step,
-        "likeness": round(kept.likeness, 4),
     }
+    if math.isfinite(kept.likeness):
+        about["likeness"] = round(kept.likeness, 4)
     seal_bundle(out, keys, agreement, parts, [t.encoder for t in templates], about)
     return Bundle.open(out).verify(keys.public)
 

@@ -3,9 +3,6 @@
 What a caption names, the words carry; what it leaves out, the adapter has to learn. So nothing that stays the same
 about somebody (age, skin, hair, build, sex, glasses) may be in it, or the adapter would not know it, and a prompt that
 names something else would lose the likeness.
-
-Source: the rule of caption-based personalisation, N. Ruiz et al., "DreamBooth" (2023), section 3.1, and Lightricks'
-ltx-trainer, docs/dataset-preparation.md: describe everything but what is to be learned.
 """
 
 from __future__ import annotations
