@@ -25,6 +25,7 @@ from safetensors.torch import load, save
 
 from benchmarks.footage import Subject, rendered_clips, subjects
 from benchmarks.sheets import write_sheet
+from cameo.adapt.judge import Judges
 from cameo.adapt.others import rendered_people
 from cameo.adapt.recipe import Recipe
 from cameo.adapt.train import tune
@@ -132,7 +133,7 @@ class Bench:
         adapters: dict[str, Adapter] = {}
         for subject in self.people:
             recipe = replace(self.recipe, seed=seed)
-            tuned = tune(self.generator, subject.train, self.judge.embed, rendered_people(), recipe)
+            tuned = tune(self.generator, subject.train, Judges(self.judge.embed, rendered_people()), recipe)
             adapters[subject.name], curve = tuned, tuned.curve
             say(f"seed {seed}: {subject.name} tuned in {curve[-1].seconds:.0f} s, step {tuned.best_step} kept,"
                 f" judge {curve[0].likeness:.3f} -> {max(s.likeness for s in curve):.3f}")  # fmt: skip

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from cameo.records import Adapter, EncoderInfo, Template, Verdict
     from cameo.seal.bundle import VerifiedBundle
     from cameo.seal.consent import Agreement
+    from cameo.seal.manifest import Modality
 
 Progress = Callable[[str, float], None]
 StrPath = str | os.PathLike[str]
@@ -263,7 +264,8 @@ def _seal(
 ) -> VerifiedBundle:
     parts = [Part(f"template.{t.encoder.modality}", t.encoder.modality, pack_template(t)) for t in templates]
     parts += [
-        Part(name, "face", data, adapter.generator, adapter.base_digest) for name, data in sorted(adapter.parts.items())
+        Part(name, _modality(name), data, adapter.generator, adapter.base_digest)
+        for name, data in sorted(adapter.parts.items())
     ]
     kept = next(step for step in reversed(adapter.curve) if step.step == adapter.best_step)
     about: dict[str, str | int | float | bool] = {
@@ -274,6 +276,10 @@ def _seal(
         about["likeness"] = round(kept.likeness, 4)
     seal_bundle(out, keys, agreement, parts, [t.encoder for t in templates], about)
     return Bundle.open(out).verify(keys.public)
+
+
+def _modality(name: str) -> Modality:
+    return "voice" if name.endswith(".voice") else "face"
 
 
 @contextmanager

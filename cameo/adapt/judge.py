@@ -67,9 +67,7 @@ class Verdict:
 class Judge:
     """Compare with held-out frames of the person and with other people, through one recogniser."""
 
-    def __init__(
-        self, embed: Embed, real: tuple[UInt8, Float32 | None], others: tuple[UInt8, Float32 | None]
-    ) -> None:
+    def __init__(self, embed: Embed, real: tuple[UInt8, Float32 | None], others: tuple[UInt8, Float32 | None]) -> None:
         self._embed = embed
         own = self._valid(*real)
         self._centre = mean_direction(own) if len(own) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,9 +101,11 @@ def _value(made: Enrollment, report: Path | None) -> dict[str, object]:
         "clip_seconds": made.clip.used_s,
         "speech_seconds": made.speech.seconds,
         "frames_used": int(made.frames_used.sum()),
-        "likeness_before": before,
-        "likeness_after": after,
+        "likeness_before": _finite(before),
+        "likeness_after": _finite(after),
         "tuning_step": made.adapter.best_step,
+        "chosen_by": made.adapter.chosen_by,
+        "tuning_ended": made.adapter.stopped,
         "liveness": made.liveness.summary(),
         "checks": {c.name: {"value": c.value, "level": c.level} for c in made.quality.checks},
         "parts": dict(made.sealed.parts),
@@ -114,7 +117,7 @@ def _lines(made: Enrollment, report: Path | None) -> list[str]:
     before, after = _likeness(made)
     rows = [
         ("double", f"{made.sealed.path}  {terminal.size(made.sealed.size)}, opens with your key only"),
-        ("likeness", f"{before:.2f} before tuning, {after:.2f} after  (1 is the same face)"),
+        ("likeness", _change(before, after)),
         ("assurance", ASSURANCE[made.sealed.assurance]),
         ("liveness", _alive(made.liveness)),
         ("took", f"{sum(made.seconds.values()):.0f} s"),
@@ -128,7 +131,18 @@ def _lines(made: Enrollment, report: Path | None) -> list[str]:
 def _likeness(made: Enrollment) -> tuple[float, float]:
     """The judge's likeness of step 0 and of the step that was kept."""
     by_step = {step.step: step.likeness for step in made.adapter.curve}
-    return by_step[0], by_step[made.adapter.best_step]
+    return by_step.get(0, math.nan), by_step[made.adapter.best_step]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _change(before: float, after: float) -> str:
+    if not math.isfinite(after):
+        return "not judged: no face was found in what the generator makes"
+    first = f"{before:.2f} before tuning, " if math.isfinite(before) else ""
+    return f"{first}{after:.2f} after  (1 is the same face)"
 
 
 def _alive(verdict: Verdict) -> str:

@@ -32,4 +32,6 @@ def require_eight_bit(denoiser: Any) -> None:
     """
     eight_bit_config()
     if not getattr(denoiser, "is_loaded_in_8bit", False):
-        raise UsageError("the recipe asks for a base in eight bits, and it was loaded whole", "set Recipe.eight_bit off")
+        raise UsageError(
+            "the recipe asks for a base in eight bits, and it was loaded whole", "set Recipe.eight_bit off"
+        )

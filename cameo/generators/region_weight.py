@@ -20,8 +20,10 @@ FINER = 4  # a latent cell is wide: the mask is drawn this much finer and averag
 
 
 def face_mask(points: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Draw how much of a face each place is, `[T, h, w]` in 0..1, from points `[T, 10, 2]`; softly, so that no edge is
-    learned."""
+    """Draw how much of a face each place is, `[T, h, w]` in 0..1, from points `[T, 10, 2]`.
+
+    The edges are soft, so that none is learned.
+    """
     h, w = shape
     aspect = w / h
     ys = ((torch.arange(h * FINER) + 0.5) / (h * FINER) * 2 - 1).view(1, -1, 1)
@@ -34,8 +36,8 @@ def face_mask(points: Tensor, shape: tuple[int, int]) -> Tensor:
 def face_weights(points: Tensor, shape: tuple[int, int, int], factor: float) -> Tensor:
     """Weights `[B, 1, t, h, w]` of a latent of `shape`, mean 1, for windows of points `[B, T, 10, 2]`.
 
-    Eyes and mouth weigh `factor` times as much as a place without a face. A latent step has the mean mask of its frames.
-    With mean 1 the learning rate means the same, whatever the factor.
+    Eyes and mouth weigh `factor` times as much as a place without a face. A latent step has the mean mask of its
+    frames. With mean 1 the learning rate means the same, whatever the factor.
     """
     steps, h, w = shape
     windows, frames = points.shape[:2]
