@@ -3,7 +3,8 @@
 A real frame that was held out lies about as far from every training frame of a like pose. A copy lies much nearer to
 one than to the rest. So each frame is measured by how far the nearest training frame is, over how far a typical one is;
 dividing makes a blurred frame, which is near to all, no copy. Then generated frames are compared with real held-out
-ones: `share` is how often a generated frame singles one out more than a real frame does.
+ones: `share` is how often a generated frame singles one out more than a real frame does. New real frames have 0.5,
+training frames handed out again 1 (tests/adapt/test_copying.py).
 
 Source: the three-sample test of C. Meehan, K. Chaudhuri and S. Dasgupta, "A non-parametric test to detect data-copying
 in generative models" (2020), whose statistic is this share; the distance relative to other training data of N. Carlini
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from cameo.records import Float32, UInt8
 
 SIDE = 32  # pixels of the small grey pictures that are compared
-# From here on a run copies. A share of 0.5 is what new real frames would have; tests/adapt/test_copying.py shows
-# training frames handed out again at 1.0 and real ones kept below.
-LIMIT = 0.95
 
 
 class CopyControl:

@@ -24,6 +24,7 @@ class Recipe:
         judged: without, the last averaged weights are kept, whatever they show.
         judge_every: steps between judgements. judged_frames: how many are compared.
         patience: judgements without a better score before stopping.
+        copying_limit: from here on `TuningStep.copying` ends the run; see `copying`.
         replay: share of the windows that are drawn by the book of mistakes; 0 is no book.
         looked_at: windows whose takes are entered in the book at every judgement.
         average: of the weights over the steps; the judge sees the average, and it is what is sealed.
@@ -47,6 +48,7 @@ class Recipe:
     judge_every: int = 50
     judged_frames: int = 48
     patience: int = 2
+    copying_limit: float = 0.95
     replay: float = 0.5
     looked_at: int = 8
     average: float = 0.97

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from cameo.adapt.copying import LIMIT
 from cameo.records import TuningStep
 
 if TYPE_CHECKING:
     from cameo.adapt.mistakes import Book
+    from cameo.adapt.recipe import Recipe
 
 BY_LIKENESS, BY_LOSS, BY_STEPS = "likeness", "held-out loss", "the last step"
 ALL_STEPS, COPYING = "all steps were taken", "copying began"
@@ -67,7 +67,7 @@ class Run:
         """Begin with parameters as they are."""
         return cls(params, copies(params), copies(params))
 
-    def consider(self, judgement: Judgement, patience: int) -> None:
+    def consider(self, judgement: Judgement, recipe: Recipe) -> None:
         """Keep the averaged weights if they are the best so far, and say why to stop, if there is a reason.
 
         Where no judgement has found anything to judge, the held-out loss decides; the first that finds something ends
@@ -81,7 +81,7 @@ class Run:
             score = -found.held_loss if self.chosen_by == BY_LOSS else -math.inf
         elif self.chosen_by == BY_LOSS:
             self.chosen_by, self.best_score = BY_LIKENESS, -math.inf
-        copies_now = self.step > CLOSED_FORM and found.copying >= LIMIT
+        copies_now = self.step > CLOSED_FORM and found.copying >= recipe.copying_limit
         if score > self.best_score and not copies_now:
             self.best, self.best_score, self.best_step = copies(self.average), score, self.step
             self.stale = 0
@@ -89,7 +89,7 @@ class Run:
             self.stale += 1
         if copies_now:
             self.stopped = COPYING
-        elif self.stale >= patience:
+        elif self.stale >= recipe.patience:
             self.stopped = TIRED[self.chosen_by]
 
     def checkpoint(self, optimiser: torch.optim.Optimizer, book: Book) -> bytes:

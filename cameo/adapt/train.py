@@ -218,7 +218,7 @@ class _Loop:
 
         judgement, book = self._team.decide(work)
         self.book.restore(book)
-        run.consider(judgement, self._recipe.patience)
+        run.consider(judgement, self._recipe)
         run.losses = []
 
     def _load(self) -> bytes | None:

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from cameo.adapt.copying import LIMIT, CopyControl
+from cameo.adapt.copying import CopyControl
+from cameo.adapt.recipe import Recipe
 from cameo.generators.base import Footage
 
 
@@ -23,7 +24,7 @@ def test_training_frames_handed_out_again_are_copies(parts: tuple[np.ndarray, ..
     control = CopyControl(train, held)
     assert control.share(train[::5]) == 1
     noisy = np.clip(train[::5].astype(int) + np.random.default_rng(0).integers(-6, 7, train[::5].shape), 0, 255)
-    assert control.share(noisy.astype(np.uint8)) >= LIMIT
+    assert control.share(noisy.astype(np.uint8)) >= Recipe().copying_limit
 
 
 def test_new_frames_of_the_person_are_none(parts: tuple[np.ndarray, ...]) -> None:

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import nn
 
+from cameo.adapt.recipe import Recipe
 from cameo.adapt.state import Judgement, Run
 from cameo.records import TuningStep
 
@@ -16,7 +17,7 @@ def judged(run: Run, step: int, score: float | None, copying: float = 0.5, held_
     run.average = [torch.full((1,), float(step))]
     likeness = math.nan if score is None else score
     found = TuningStep(step, 0.1, likeness, 0.1, 0.0, copying=copying, held_loss=held_loss)
-    run.consider(Judgement(found, score), patience=2)
+    run.consider(Judgement(found, score), Recipe(patience=2))
 
 
 def fresh() -> Run:

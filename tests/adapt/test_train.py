@@ -25,6 +25,7 @@ from cameo.generators.references import ReferenceIdentity
 from cameo.records import Adapter
 from tests.adapt.conftest import QUICK, Kept
 
+
 @pytest.fixture(scope="module")
 def uninterrupted(generator: ReferenceGenerator, footage: Footage, judges: Judges) -> Adapter:
     return tune(generator, footage, judges, QUICK)
