@@ -10,9 +10,9 @@ from typing import Any, Literal
 class Recipe:
     """Settings of a tuning run; the defaults are those of the reference generator.
 
-    What is not in `_FAMILIES` was chosen on persons a-d of `benchmarks/adapter_gain.py` and
-    `benchmarks/tuning_ablation.py`. A LoRA's alpha equals its rank (see `export.lora_config`); the size of the frames is
-    the generator's own (`Generator.footage`).
+    Those of the descent and of the judge were chosen on persons a-d of `benchmarks/adapter_gain.py`; `replay`,
+    `face_weight` and `prior_share` are guesses that `benchmarks/tuning_ablation.py` is there to judge. A LoRA's alpha
+    equals its rank (see `export.lora_config`); the size of the frames is the generator's own (`Generator.footage`).
 
     Attributes:
         rank, steps, batch, learning_rate, warm_up: of the descent.

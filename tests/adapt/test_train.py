@@ -13,7 +13,6 @@ from safetensors.torch import load
 
 from cameo.adapt.export import lora_config
 from cameo.adapt.judge import Judges
-from cameo.adapt.recipe import Recipe
 from cameo.adapt.train import split, tune
 from cameo.condition.plug import plug, weights_digest
 from cameo.errors import CameoError, MissingExtra, UsageError

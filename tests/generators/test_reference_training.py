@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from cameo.adapt.export import lora_config
+from cameo.errors import MissingExtra
 from cameo.generators.base import Footage
 from cameo.generators.lora import remove_lora
 from cameo.generators.quantised import eight_bit_config
 from cameo.generators.reference import ReferenceGenerator, load_reference
 from cameo.generators.reference_training import TrainingChunks
-from cameo.errors import MissingExtra
 
 RANK = 4
 
