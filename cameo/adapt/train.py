@@ -19,7 +19,7 @@ from cameo.adapt.state import ALL_STEPS, BY_STEPS, CLOSED_FORM, CheckpointStore,
 from cameo.adapt.team import Team
 from cameo.adapt.watch import Watch
 from cameo.errors import CameoError
-from cameo.generators.lora import remove_lora
+from cameo.generators.lora import add_loras, remove_lora
 from cameo.generators.quantised import require_eight_bit
 from cameo.records import Adapter, TuningStep
 
@@ -65,9 +65,7 @@ def tune(
     targets = {m: generator.lora_targets(m) for m in generator.modalities if m != "voice" or len(train.sound)}
     configs = {modality: lora_config(regex, recipe.rank) for modality, regex in targets.items()}
     try:
-        for modality, config in configs.items():
-            denoiser.add_adapter(config, adapter_name=modality)
-        denoiser.set_adapter(list(configs))
+        add_loras(denoiser, configs)
         cast_training_params(denoiser, torch.float32)
         if recipe.checkpointing:
             denoiser.enable_gradient_checkpointing()

@@ -1,12 +1,23 @@
-"""Silence every LoRA of a denoiser, or take them out."""
+"""Attach LoRAs to a denoiser, silence them, or take them out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from peft import LoraConfig
 from peft.tuners.tuners_utils import BaseTunerLayer
+
+
+def add_loras(denoiser: Any, configs: Mapping[str, LoraConfig]) -> None:
+    """Attach a LoRA for each name; all of them are active and trainable."""
+    with warnings.catch_warnings():  # of a second one: that several are attached is meant
+        warnings.filterwarnings("ignore", message="Already found a `peft_config`", category=UserWarning)
+        for name, config in configs.items():
+            denoiser.add_adapter(config, adapter_name=name)
+    denoiser.set_adapter(list(configs))
 
 
 def remove_lora(denoiser: Any) -> None:

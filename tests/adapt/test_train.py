@@ -171,8 +171,9 @@ def test_copying_ends_the_run_and_is_not_kept(
     plain, told = ReferenceGenerator.rehearse, {"judged": 0}
 
     def copied(
-        self: ReferenceGenerator, who: ReferenceIdentity, held: Footage, frames: torch.Tensor, seed: int, aided: bool
-    ) -> Takes:
+        self: ReferenceGenerator, who: ReferenceIdentity, held: Footage, frames: torch.Tensor, seed: int,
+        aided: bool = True,
+    ) -> Takes:  # fmt: skip
         told["judged"] += len(frames) == QUICK.judged_frames
         takes = plain(self, who, held, frames, seed, aided)
         if told["judged"] <= 4 or len(frames) != QUICK.judged_frames:  # steps 0 and 1

@@ -18,7 +18,7 @@ from cameo.generators.reference_training import TrainingChunks
 RANK = 4
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def adapted() -> Iterator[ReferenceGenerator]:
     """The shipped network with a LoRA that does nothing yet."""
     shipped = load_reference()
@@ -28,20 +28,20 @@ def adapted() -> Iterator[ReferenceGenerator]:
     remove_lora(shipped.denoiser)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def lessons(adapted: ReferenceGenerator, footage: Footage) -> TrainingChunks:
     return adapted.lessons(footage, adapted.fit_identity(footage), 0.35, 3.0)
 
 
 def test_other_people_stay_what_they_are(adapted: ReferenceGenerator, lessons: TrainingChunks) -> None:
-    assert float(lessons.prior_loss(2)) == 0, "a LoRA that does nothing changes nobody"
+    assert lessons.prior_loss(2).item() == 0, "a LoRA that does nothing changes nobody"
     lora = {name: p for name, p in adapted.denoiser.named_parameters() if p.requires_grad}
     with torch.no_grad():
         for name, p in lora.items():
             if "lora_B" in name:
                 p.normal_(std=0.05)
     loss = lessons.prior_loss(2)
-    assert float(loss) > 0
+    assert loss.item() > 0
     loss.backward()
     assert any(p.grad is not None and p.grad.any() for p in lora.values())
     assert all(p.requires_grad for p in lora.values()), "trainable again after the base has spoken"
