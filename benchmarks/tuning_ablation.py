@@ -53,7 +53,7 @@ FIXED, LONGER = "fixed steps", "fixed steps, the judge's time as more steps"
 JUDGED, BOOK, FACE, PRIOR, NO_TOKENS = (
     "judge", "+ book of mistakes", "+ face weighting", "+ other people", "all but tokens",
 )  # fmt: skip
-_STEP_BY_STEP = [
+_STEP_BY_STEP: list[tuple[str, dict[str, Any]]] = [
     (JUDGED, {"judged": True}),
     (BOOK, {"replay": _DEFAULT.replay}),
     (FACE, {"face_weight": _DEFAULT.face_weight}),

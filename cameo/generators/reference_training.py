@@ -60,8 +60,8 @@ class TrainingChunks:
         who.learn(textures=everything.textures, scale=everything.scale)
         self._clean = _encode_in_register(net, footage, frames, usable, starts)
         learned, driver = _unseen_appearance(net, footage, frames, usable, starts), draw_chunks(net, motion)
-        shape = (FRAMES // BLOCK_T, SIZE // BLOCK, SIZE // BLOCK)
-        self._weights = face_weights(motion.points, shape, face_weight)
+        cells = (FRAMES // BLOCK_T, SIZE // BLOCK, SIZE // BLOCK)
+        self._weights = face_weights(motion.points, cells, face_weight)
         self._strangers: tuple[Tensor, Conditions] | None = None
         self._draws = []
         for rank in range(DRAWS):
