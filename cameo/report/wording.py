@@ -123,8 +123,9 @@ def tuning_summary(adapter: Adapter) -> str:
 
 def _kept(adapter: Adapter) -> str:
     kept, first = kept_step(adapter), untuned_step(adapter)
-    if kept and math.isfinite(kept.held_loss):
-        return UNJUDGED.format(step=adapter.best_step, loss=number(kept.held_loss))
+    losses = [step.held_loss for step in adapter.curve if step.step == adapter.best_step]
+    if losses and math.isfinite(losses[-1]):
+        return UNJUDGED.format(step=adapter.best_step, loss=number(losses[-1]))
     if adapter.best_step == 0:
         return UNTUNED
     sentence = f"Step {adapter.best_step} was kept."
