@@ -2,7 +2,7 @@
 
     python -m benchmarks.tuning_ablation --prepare --clips FOLDER/*.mp4 --footage FILE.pt     # needs all of cameo
     python -m benchmarks.tuning_ablation --footage FILE.pt --face-model insightface:FOLDER --jobs 16 --out FOLDER
-    python -m benchmarks.tuning_ablation --quick                                # two rendered people, few steps
+    python -m benchmarks.tuning_ablation --quick                                # one rendered person, few steps
 
 The second line reads no video: torch, diffusers, peft, accelerate, numpy, scipy, OpenCV, matplotlib and safetensors are
 enough, with onnxruntime and insightface for the recogniser that scores. That one takes no part in tuning when it is not
@@ -205,8 +205,8 @@ def summary(found: list[Found]) -> dict[str, Any]:
     pairs += [(BOOK, JUDGED), (FACE, BOOK), (PRIOR, FACE), (NO_TOKENS, PRIOR)]
     claims = {}
     for a, b in pairs:
-        of = _less(a, b)
-        claims[f"{a} less {b}"] = {"value": of(shots), "interval": interval(shots, of)}
+        of, of_two = _less(a, b), [s for s in shots if s.row in (a, b)]
+        claims[f"{a} less {b}"] = {"value": of(of_two), "interval": interval(of_two, of)}
     return {"rows": rows, "claims": claims}
 
 
@@ -266,7 +266,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--prepare", action="store_true", help="read --clips into --footage, and do nothing else")
     parser.add_argument("--clips", type=Path, nargs="+", help="one clip per person; without, people are rendered")
-    parser.add_argument("--footage", type=Path, help="what --prepare wrote; without, two people are rendered")
+    parser.add_argument("--footage", type=Path, help="what --prepare wrote; without, one person is rendered")
     parser.add_argument("--people", nargs="+", metavar="NAME", help="of those in --footage; without, all")
     parser.add_argument("--face-model", default="embedded", help="the recogniser that scores: insightface:FOLDER")
     parser.add_argument("--seeds", type=int, default=1)
@@ -287,7 +287,7 @@ def main() -> None:
 def _rendered(folder: Path) -> list[Path]:
     from benchmarks.footage import rendered_clips  # as in `write_footage`
 
-    return rendered_clips(folder, 2)
+    return rendered_clips(folder, 1)
 
 
 if __name__ == "__main__":
