@@ -25,7 +25,7 @@ def draw_rows(rows: dict[str, Any], out: Path) -> None:
         label = "with references" if key == "likeness" else "without references"
         axes.errorbar(values, places, xerr=errors, fmt=form, capsize=3, label=label)
     axes.set_yticks(range(len(names)), [f"{n}  ({rows[n]['seconds']:.0f} s)" for n in reversed(names)])
-    axes.set_xlabel("likeness to held-out real frames, 95 % interval; CPU seconds of tuning in brackets")
+    axes.set_xlabel("likeness to real test frames, 95 % intervals; (CPU seconds)")
     axes.grid(visible=True, axis="x", alpha=0.3)
     figure.legend(loc="outside upper right", ncols=2)
     figure.savefig(out, dpi=120)
