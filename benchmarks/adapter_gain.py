@@ -25,6 +25,8 @@ from safetensors.torch import load, save
 
 from benchmarks.footage import Subject, rendered_clips, subjects
 from benchmarks.sheets import write_sheet
+from benchmarks.shots import Scorer, Shot, interval, mean_of
+from cameo.adapt.judge import Judges
 from cameo.adapt.others import rendered_people
 from cameo.adapt.recipe import Recipe
 from cameo.adapt.train import tune
@@ -40,7 +42,7 @@ from cameo.generators.references import LEARNED_LAYOUT, ReferenceIdentity, as_ch
 if TYPE_CHECKING:
     from cameo.generators.base import Motion
     from cameo.generators.reference import ReferenceGenerator
-    from cameo.records import Adapter, Bool, Float32, UInt8
+    from cameo.records import Adapter, UInt8
 
 FLOOR = "other people's real frames"
 WARP = "warped reference, no network"
@@ -52,34 +54,6 @@ DROPPED = "own adapter, no references"
 BORROWED = "own adapter, borrowed motion"
 CEILING = "real training frames through the latent"
 ROWS = (FLOOR, WARP, BASE, OWN, ANOTHER, ANOTHER_LORA, DROPPED, BORROWED, CEILING)
-BOOTSTRAP_ROUNDS = 2000
-
-
-@dataclass(frozen=True)
-class Shot:
-    """Hold one row for one person and seed: likeness and detection per frame `[N]`, mouth correlation (NaN: none)."""
-
-    row: str
-    person: str
-    seed: int
-    likeness: Float32
-    detected: Bool
-    mouth: float
-
-
-class Scorer:
-    """Compare frames with one person's real test frames."""
-
-    def __init__(self, encoder: FaceEncoder, real: UInt8) -> None:
-        self.encoder = encoder
-        vectors, found = encoder.embed(real)
-        mean = vectors[found].mean(0)
-        self.centre = mean / np.linalg.norm(mean)
-
-    def score(self, frames: UInt8) -> tuple[Float32, Bool]:
-        """Cosine per frame, at least 0, and whether a face was found, both `[N]`."""
-        vectors, found = self.encoder.embed(frames)
-        return np.where(found, np.maximum(vectors @ self.centre, 0), 0).astype(np.float32), found
 
 
 def warped(generator: ReferenceGenerator, identity: ReferenceIdentity, motion: Motion) -> UInt8:
@@ -132,7 +106,7 @@ class Bench:
         adapters: dict[str, Adapter] = {}
         for subject in self.people:
             recipe = replace(self.recipe, seed=seed)
-            tuned = tune(self.generator, subject.train, self.judge.embed, rendered_people(), recipe)
+            tuned = tune(self.generator, subject.train, Judges(self.judge.embed, rendered_people()), recipe)
             adapters[subject.name], curve = tuned, tuned.curve
             say(f"seed {seed}: {subject.name} tuned in {curve[-1].seconds:.0f} s, step {tuned.best_step} kept,"
                 f" judge {curve[0].likeness:.3f} -> {max(s.likeness for s in curve):.3f}")  # fmt: skip
@@ -189,30 +163,6 @@ class Bench:
 
 def _some(frames: UInt8, count: int = 10) -> UInt8:
     return frames[np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)]
-
-
-def interval(shots: list[Shot], of: Callable[[list[Shot]], float], seed: int = 0) -> tuple[float, float]:
-    """95 % interval of a statistic: people are drawn anew, and within each, runs of eight frames."""
-    random = np.random.default_rng(seed)
-    people = sorted({s.person for s in shots})
-    values = []
-    for _ in range(BOOTSTRAP_ROUNDS):
-        drawn: list[Shot] = []
-        for person in random.choice(people, len(people)):
-            drawn += [replace(s, likeness=_redrawn(s.likeness, random)) for s in shots if s.person == person]
-        values.append(of(drawn))
-    low, high = np.nanpercentile(values, [2.5, 97.5])
-    return float(low), float(high)
-
-
-def _redrawn(likeness: Float32, random: np.random.Generator) -> Float32:
-    runs = np.array_split(likeness, max(1, len(likeness) // FRAMES))
-    return np.concatenate([runs[i] for i in random.integers(0, len(runs), len(runs))])
-
-
-def mean_of(row: str) -> Callable[[list[Shot]], float]:
-    """Mean likeness of a row, every person and seed counting alike."""
-    return lambda shots: float(np.mean([s.likeness.mean() for s in shots if s.row == row]))
 
 
 def closed(row: str) -> Callable[[list[Shot]], float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +59,7 @@ class EnrollOptions:
             "ecapa:NAME" or a folder for the voice. See `docs/reference/models.md`.
         terms: what the person allows; with `retention.captures`, the recording is kept in the double, encrypted.
         method: how they agreed: "interactive", "flag", or "api" when the calling program asked them.
-        recipe: settings of the tuning.
+        recipe: settings of the tuning; without, those of the generator's family.
         report: where to write the report, if anywhere; a name that ends in .html.
         challenge: the file of a challenge that was issued on this machine, which the recording answers; see
             `capture.challenge`.
@@ -71,7 +71,7 @@ class EnrollOptions:
     voice_model: str = "embedded"
     terms: ConsentTerms = DEFAULT_TERMS
     method: Method = "api"
-    recipe: Recipe = field(default_factory=Recipe)
+    recipe: Recipe | None = None
     report: StrPath | None = None
     challenge: StrPath | None = None
     allow_duplicate: bool = False
@@ -131,7 +131,7 @@ def enroll(
         for warning in _precedents(newcomer, options).warnings:
             steps.tell(f"{warning.title}? see the result")
     # 2. Adapt.
-    adapter, store = learn(seen, generator, face_encoder, options.recipe, keys, steps)
+    adapter, store = learn(seen, generator, (face_encoder, voice_encoder), options.recipe, keys, steps)
     require_free(out)  # still: tuning took minutes, in which others may have enrolled as well
     precedents = _precedents(newcomer, options)
     if challenge is not None:  # only now, so that a run that was broken off can go on with the same answer

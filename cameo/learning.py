@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +17,9 @@ import numpy as np
 import torch
 
 from cameo import __version__
-from cameo.adapt.others import rendered_people
+from cameo.adapt.judge import Judges
+from cameo.adapt.others import rendered_people, rendered_voices
+from cameo.adapt.recipe import Recipe
 from cameo.adapt.train import tune
 from cameo.capture.clip import read_clip
 from cameo.capture.liveness import judge_liveness, require_answered
@@ -34,7 +37,6 @@ from cameo.seal.checkpoint import SealedCheckpoint
 from cameo.seal.terms import ConsentTerms, allows_generator, resolve_terms, today
 
 if TYPE_CHECKING:
-    from cameo.adapt.recipe import Recipe
     from cameo.capture.challenge import Challenge
     from cameo.crypto.provider import KeyProvider
     from cameo.embed.face import FaceEncoder
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
         Verdict,
     )
     from cameo.seal.bundle import VerifiedBundle
+    from cameo.seal.manifest import Modality
 
 Progress = Callable[[str, float], None]
 StrPath = str | os.PathLike[str]
@@ -176,8 +179,8 @@ def observe(
 def learn(
     seen: Observed,
     generator: Generator,
-    face_encoder: FaceEncoder,
-    recipe: Recipe,
+    encoders: tuple[FaceEncoder, VoiceEncoder],
+    recipe: Recipe | None,
     keys: KeyProvider,
     steps: Steps,
 ) -> tuple[Adapter, SealedCheckpoint]:
@@ -186,8 +189,8 @@ def learn(
     Args:
         seen: the person.
         generator: what is tuned for.
-        face_encoder: the judge's recogniser.
-        recipe: settings.
+        encoders: the judges' recognisers.
+        recipe: settings; without, those of the generator's family.
         keys: the owner's: an unfinished run is encrypted to them.
         steps: told where it is.
 
@@ -201,27 +204,36 @@ def learn(
     with steps("tuning"):
         usable = torch.from_numpy(np.array([not reason for reason in seen.quality.reasons]))
         footage = generator.footage(seen.clip, seen.track, usable)
+        chosen = recipe or Recipe.for_generator(generator.id)
+        face, voice = encoders
+        other_voices = rendered_voices() if "voice" in generator.modalities else ()
+        judges = Judges(face.embed, rendered_people(), voice.embed_windows, other_voices)
         # What two runs must share so that one can go on with the other's tuning.
-        settings = (repr(_versions()), generator.id, generator.base_digest, face_encoder.info.digest, repr(recipe))
-        store = SealedCheckpoint(keys, seen.clip.source.sha256, *settings, tell=steps.tell)
-        adapter = tune(generator, footage, face_encoder.embed, rendered_people(), recipe, store, steps.progress)
+        settings = (repr(_versions()), generator.id, generator.base_digest, face.info.digest, voice.info.digest)
+        store = SealedCheckpoint(keys, seen.clip.source.sha256, *settings, repr(chosen), tell=steps.tell)
+        adapter = tune(generator, footage, judges, chosen, store, steps.progress)
     return adapter, store
 
 
 def adapter_parts(adapter: Adapter) -> list[Part]:
     """Turn an adapter into the parts that are sealed."""
     return [
-        Part(name, "face", data, adapter.generator, adapter.base_digest) for name, data in sorted(adapter.parts.items())
+        Part(name, _modality(name), data, adapter.generator, adapter.base_digest)
+        for name, data in sorted(adapter.parts.items())
     ]
 
 
 def adapter_facts(adapter: Adapter) -> dict[str, str | int | float | bool]:
     """Say of an adapter what anyone may read in the manifest: which step was kept, and how like the judge found it."""
     kept = next(step for step in reversed(adapter.curve) if step.step == adapter.best_step)
-    return {
-        f"tuning_step.{adapter.generator}": adapter.best_step,
-        f"likeness.{adapter.generator}": round(kept.likeness, 4),
-    }
+    facts: dict[str, str | int | float | bool] = {f"tuning_step.{adapter.generator}": adapter.best_step}
+    if math.isfinite(kept.likeness):
+        facts[f"likeness.{adapter.generator}"] = round(kept.likeness, 4)
+    return facts
+
+
+def _modality(name: str) -> Modality:
+    return "voice" if name.endswith(".voice") else "face"
 
 
 def usable_terms(terms: ConsentTerms, generators: Sequence[str], wanted: str) -> ConsentTerms:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cameo.adapt.recipe import Recipe
 from cameo.embed.face import load_face_encoder
 from cameo.embed.template import compare, unpack_template
 from cameo.embed.voice import load_voice_encoder
@@ -39,6 +38,7 @@ from cameo.seal.terms import ConsentTerms, allows_generator, today
 from cameo.seal.unlock import unlock_as_owner
 
 if TYPE_CHECKING:
+    from cameo.adapt.recipe import Recipe
     from cameo.crypto.provider import KeyProvider
     from cameo.learning import Observed
     from cameo.records import EncoderInfo, Enrollment
@@ -59,7 +59,7 @@ class AdaptOptions:
         terms: what the person allows from now on; None leaves the consent as it is, which must name the generator.
         method: how they agreed to `terms`; see `EnrollOptions`.
         face_model, voice_model: the encoders; see `EnrollOptions`. With `clip` they must be those of the double.
-        recipe: settings of the tuning.
+        recipe: settings of the tuning; without, those of the generator's family.
         report: where to write the report, if anywhere; a name that ends in .html.
     """
 
@@ -71,7 +71,7 @@ class AdaptOptions:
     method: Method = "api"
     face_model: str = "embedded"
     voice_model: str = "embedded"
-    recipe: Recipe = field(default_factory=Recipe)
+    recipe: Recipe | None = None
     report: StrPath | None = None
 
 
@@ -138,7 +138,7 @@ def add_generator(
     if options.clip is not None:
         _require_same_person(verified, content, seen)
     # 2. Adapt.
-    adapter, store = learn(seen, generator, face_encoder, options.recipe, keys, steps)
+    adapter, store = learn(seen, generator, (face_encoder, voice_encoder), options.recipe, keys, steps)
     # 3. Seal anew.
     agreement = agree(terms, options.method, _liveness(verified, options, seen)) if terms is not None else None
     with steps("sealing"), closing(Registry()) as registry:

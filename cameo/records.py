@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from cameo.tuned import Adapter as Adapter
+from cameo.tuned import Mistake as Mistake
+from cameo.tuned import TuningStep as TuningStep
 
 if TYPE_CHECKING:
     import datetime
@@ -339,35 +343,6 @@ class Template:
     count: int
     scores: Float32
     encoder: EncoderInfo
-
-
-@dataclass(frozen=True, slots=True)
-class TuningStep:
-    """Record one line of the tuning curve. `likeness` and `impostor` are NaN between judgements."""
-
-    step: int
-    loss: float
-    likeness: float
-    impostor: float
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Adapter:
-    """Hold a tuned adapter as the bytes that will be sealed.
-
-    `parts` maps part name ("adapter.reference.face", "identity.reference.face") to safetensors bytes.
-    """
-
-    generator: str
-    base_digest: str
-    parts: Mapping[str, bytes]
-    curve: tuple[TuningStep, ...]
-    best_step: int
-    before: UInt8
-    after: UInt8
-    real: UInt8
-    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,112 +1,103 @@
-"""The tuning loop: flow matching on a person's footage; a judge keeps the best checkpoint, step 0 included."""
+"""The tuning loop: descent on a person's footage; a judge keeps the best checkpoint, step 0 included."""
 
 from __future__ import annotations
 
-import io
 import math
-import pickle
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from diffusers.training_utils import cast_training_params
 
 from cameo.adapt.export import identity_bytes, lora_bytes, lora_config
-from cameo.adapt.judge import Embed, Judge, Verdict
+from cameo.adapt.mistakes import Book
 from cameo.adapt.recipe import Recipe
+from cameo.adapt.state import ALL_STEPS, BY_STEPS, CLOSED_FORM, CheckpointStore, Run, assign, copies
+from cameo.adapt.team import Team
+from cameo.adapt.watch import Watch
 from cameo.errors import CameoError
-from cameo.generators.lora import remove_lora
+from cameo.generators.lora import add_loras, remove_lora
+from cameo.generators.quantised import require_eight_bit
 from cameo.records import Adapter, TuningStep
 
 if TYPE_CHECKING:
-    from cameo.generators.base import Footage, Generator, Identity, Motion
-    from cameo.records import Float32, UInt8
+    from torch import nn
+
+    from cameo.adapt.judge import Judges
+    from cameo.adapt.state import Judgement
+    from cameo.generators.base import Footage, Generator, Identity, Lessons
 
 Progress = Callable[[str, float], None]
-NAME = "tuning"
 GAP = 8  # frames between what is learned from and what the judge sees
-DROPPED_SHARE = 0.25  # of the score: likeness without references, so that the adapter must know the person
-
-
-class CheckpointStore(Protocol):
-    """Keep an unfinished run; what is stored is biometric, so an implementation must encrypt it."""
-
-    def load(self) -> bytes | None:
-        """Return the last checkpoint, if any."""
-        ...
-
-    def save(self, data: bytes) -> None:
-        """Replace the checkpoint."""
-        ...
-
-
-@dataclass
-class _Run:
-    """State of a run: what is tuned, its moving average, the best so far."""
-
-    params: list[nn.Parameter]
-    average: list[Tensor]
-    best: list[Tensor]
-    best_score: float
-    best_step: int
-    step: int
-    curve: list[TuningStep]
 
 
 def tune(
-    generator: Generator, footage: Footage, embed: Embed, others: tuple[UInt8, Float32],
+    generator: Generator, footage: Footage, judges: Judges,
     recipe: Recipe | None = None, store: CheckpointStore | None = None, progress: Progress | None = None,
 ) -> Adapter:  # fmt: skip
-    """Tune a face adapter of a generator on footage.
+    """Tune an adapter of a generator on footage: one LoRA for each modality that generator and footage have.
+
+    Started by `accelerate launch`, every process calls it alike and gets the same adapter.
 
     Args:
         generator: what is tuned for; its weights are left as they were.
         footage: the person, from `generator.footage`.
-        embed: the judge's recogniser.
-        others: frames and landmarks (pixels) of other people, whom the result must not resemble.
-        recipe: settings.
+        judges: the recognisers, and other people whom the result must not resemble.
+        recipe: settings; without, those of the generator's family.
         store: where an interrupted run continues from; the caller clears it when the result is safe.
         progress: called with a label and 0..1.
 
     Raises:
         CameoError: the footage is too short, or the loss is not a number.
+        UsageError: the recipe asks for a base in eight bits, and it was loaded whole.
+        MissingExtra: it asks for that, and bitsandbytes is not installed.
     """
-    recipe = recipe or Recipe()
+    recipe = recipe or Recipe.for_generator(generator.id)
+    if recipe.eight_bit:
+        require_eight_bit(generator.denoiser)
     train, held = split(footage, recipe.held_out)
     torch.manual_seed(recipe.seed)
     identity = generator.fit_identity(train)
-    denoiser, config = generator.denoiser, lora_config(generator.lora_targets("face"), recipe.rank)
-    judge = Judge(embed, _still(held, recipe.judged_frames), others)
-    denoiser.add_adapter(config, adapter_name=NAME)
+    denoiser = generator.denoiser
+    targets = {m: generator.lora_targets(m) for m in generator.modalities if m != "voice" or len(train.sound)}
+    configs = {modality: lora_config(regex, recipe.rank) for modality, regex in targets.items()}
     try:
-        params = [p for p in denoiser.parameters() if p.requires_grad] + list(identity.trainable())
-        run = _Run(params, _copy(params), _copy(params), -math.inf, 0, 0, [])
-        before = _shots(generator, identity, held)
-        _loop(generator, identity, train, held, judge, recipe, run, store, progress)
-        _assign(run.params, run.best)
-        after = _shots(generator, identity, held)
+        add_loras(denoiser, configs)
+        cast_training_params(denoiser, torch.float32)
+        if recipe.checkpointing:
+            denoiser.enable_gradient_checkpointing()
+        watch = Watch(generator, identity, (train, held), judges, recipe)
+        before = watch.shots()
+        loop = _Loop(generator, identity, train, watch, recipe, store)
+        loop.go(progress)
+        run = loop.run
+        assign(run.params, run.best)
         facts = {"generator": generator.id, "base_model_sha256": generator.base_digest, "step": str(run.best_step)}
-        parts = {
-            f"adapter.{generator.id}.face": lora_bytes(denoiser, NAME, config, facts),
-            f"identity.{generator.id}.face": identity_bytes(identity, facts),
-        }
+        parts = {}
+        for modality, config in configs.items():
+            parts[f"adapter.{generator.id}.{modality}"] = lora_bytes(denoiser, modality, config, facts)
+            parts[f"identity.{generator.id}.{modality}"] = identity_bytes(identity, modality, facts)
+        return Adapter(
+            generator=generator.id,
+            base_digest=generator.base_digest,
+            parts=parts,
+            curve=tuple(run.curve),
+            best_step=run.best_step,
+            before=before,
+            after=watch.shots(),
+            real=watch.real,
+            facts=asdict(recipe),
+            chosen_by=run.chosen_by,
+            stopped=run.stopped,
+            mistakes=watch.retell(loop.book, loop.lessons.spans),
+        )
     finally:
+        if recipe.checkpointing:
+            denoiser.disable_gradient_checkpointing()
         remove_lora(denoiser)
-    real = np.asarray(held.frames[_spread(held, 6)])
-    return Adapter(
-        generator=generator.id,
-        base_digest=generator.base_digest,
-        parts=parts,
-        curve=tuple(run.curve),
-        best_step=run.best_step,
-        before=before,
-        after=after,
-        real=real,
-        facts=asdict(recipe),
-    )
 
 
 def split(footage: Footage, share: float) -> tuple[Footage, Footage]:
@@ -120,138 +111,141 @@ def split(footage: Footage, share: float) -> tuple[Footage, Footage]:
     return train, held
 
 
-def _loop(
-    generator: Generator, identity: Identity, train: Footage, held: Footage, judge: Judge,
-    recipe: Recipe, run: _Run, store: CheckpointStore | None, progress: Progress | None,
-) -> None:  # fmt: skip
-    start, losses, stale = time.monotonic(), [], 0
-    kept = _unpack(store.load() if store else None, run)
-    if kept is None:
-        _judge(generator, identity, held, judge, recipe, run, math.nan, 0.0)
-    lessons = generator.lessons(train, identity, recipe.drop_aids)
-    descended = [p for p in run.params if p.requires_grad]
-    optimiser = torch.optim.AdamW(descended, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.0)
-    if kept is not None:
-        _restore(kept, run, optimiser)
-        # Counted as the loop counts: what was judged before it began does not tire it.
-        stale = sum(step.step > max(run.best_step, 1) for step in run.curve)
-    else:  # what has a closed form is learned in one step
-        run.step, run.average = 1, _copy(run.params)
-        _judge(generator, identity, held, judge, recipe, run, math.nan, time.monotonic() - start)
-    while run.step < recipe.steps and stale < recipe.patience:
-        for group in optimiser.param_groups:
+class _Loop:
+    """Descend, judge and save, from the start or from a checkpoint."""
+
+    lessons: Lessons
+    book: Book
+
+    def __init__(
+        self, generator: Generator, identity: Identity, train: Footage,
+        watch: Watch, recipe: Recipe, store: CheckpointStore | None,
+    ) -> None:  # fmt: skip
+        self._generator, self._identity, self._train = generator, identity, train
+        self._watch, self._recipe, self._store = watch, recipe, store
+        self._team = Team()
+        inputs = list(identity.trainable())
+        lora = [p for p in generator.denoiser.parameters() if p.requires_grad]
+        self.run = Run.of([*lora, *inputs])
+        self._descended: list[nn.Parameter] = lora + [p for p in inputs if p.requires_grad and recipe.learn_inputs]
+        self._optimiser = torch.optim.AdamW(
+            self._descended, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.0
+        )
+        self._device = next(generator.denoiser.parameters()).device.type
+        self._began = time.monotonic()
+
+    def go(self, progress: Progress | None) -> None:
+        """Run to the end."""
+        run, recipe = self.run, self._recipe
+        self._prepare()
+        while run.step < recipe.steps and not run.stopped:
+            loss = self._descend()
+            if recipe.judged and (run.step % recipe.judge_every == 0 or run.step == recipe.steps):
+                self._judge()
+                self._save()
+            elif run.step % recipe.save_every == 0:
+                self._save()
+            if progress:
+                likeness = run.curve[-1].likeness if run.curve else math.nan
+                judged = f", likeness {likeness:.3f}" if math.isfinite(likeness) else ""
+                progress(f"tuning: loss {loss:.3f}{judged}", run.step / recipe.steps)
+        run.stopped = run.stopped or ALL_STEPS
+        if not recipe.judged:
+            run.best, run.best_step, run.chosen_by = copies(run.average), run.step, BY_STEPS
+            run.curve = [TuningStep(run.step, _mean(run.losses), math.nan, math.nan, self._seconds())]
+
+    def _prepare(self) -> None:
+        """Learn what has a closed form, as step 1, or go on where the run was broken off."""
+        run, recipe = self.run, self._recipe
+        replay = recipe.replay if recipe.judged else 0.0
+        self.book = Book(0, replay, recipe.seed)
+        kept = run.unpack(self._team.decide(self._load))
+        if kept is not None and kept["step"] < CLOSED_FORM:
+            self._restore(kept)
+        elif kept is None and recipe.judged:
+            self._judge()
+            self._save()
+        self.lessons = self._generator.lessons(self._train, self._identity, recipe.drop_aids, recipe.face_weight)
+        self.book = Book(len(self.lessons), replay, recipe.seed)
+        if kept is not None and kept["step"] >= CLOSED_FORM:
+            self._restore(kept)
+            return
+        run.step, run.average = CLOSED_FORM, copies(run.params)
+        if self._team.size > 1:
+            self._team.seed(recipe.seed)
+        if recipe.judged:
+            self._judge()
+        self._save()
+
+    def _descend(self) -> float:
+        """Take one step and return its loss."""
+        run, recipe = self.run, self._recipe
+        for group in self._optimiser.param_groups:
             group["lr"] = recipe.learning_rate * _schedule(run.step, recipe)
-        loss = lessons.loss(torch.randint(0, len(lessons), (recipe.batch,)))
+        windows = self._team.share(self.book.draw(recipe.batch))
+        of_others = _is_prior_step(run.step, recipe.prior_share)
+        with torch.autocast(self._device, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+            loss = self.lessons.prior_loss(len(windows)) if of_others else self.lessons.loss(windows)
         if not bool(loss.isfinite()):
             raise CameoError("the tuning loss is not a number", "run again with a lower Recipe.learning_rate")
-        optimiser.zero_grad()
+        self._optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(descended, 1.0)
-        optimiser.step()
+        self._team.average(self._descended)
+        torch.nn.utils.clip_grad_norm_(self._descended, 1.0)
+        self._optimiser.step()
         run.step += 1
-        losses.append(float(loss.detach()))
         with torch.no_grad():
             share = max(1 - recipe.average, 4 / (run.step + 4))
             torch._foreach_lerp_(run.average, [p.detach() for p in run.params], share)
-        if run.step % recipe.judge_every == 0 or run.step == recipe.steps:
-            mean, losses = float(np.mean(losses)), []
-            better = _judge(generator, identity, held, judge, recipe, run, mean, time.monotonic() - start)
-            stale = 0 if better else stale + 1
-            if store:
-                store.save(_checkpoint(run, optimiser))
-        if progress:
-            last = losses[-1] if losses else run.curve[-1].loss
-            progress(f"tuning: loss {last:.3f}, likeness {run.curve[-1].likeness:.3f}", run.step / recipe.steps)
+        if not of_others:
+            run.losses.append(float(loss.detach()))
+        return float(loss.detach())
+
+    def _judge(self) -> None:
+        """Judge the averaged weights, and enter in the book what they tell badly."""
+        run = self.run
+
+        def work() -> tuple[Judgement, dict[str, Any]]:
+            live = copies(run.params)
+            assign(run.params, run.average)
+            judgement = self._watch.judge(run.step, _mean(run.losses), self._seconds())
+            if run.step >= CLOSED_FORM and self._recipe.replay:
+                self._watch.look(self.book, self.lessons.spans)
+            assign(run.params, live)
+            return judgement, self.book.state()
+
+        judgement, book = self._team.decide(work)
+        self.book.restore(book)
+        run.consider(judgement, self._recipe)
+        run.losses = []
+
+    def _load(self) -> bytes | None:
+        return self._store.load() if self._store else None
+
+    def _save(self) -> None:
+        if self._store and self._team.leads:
+            self.run.seconds = self._seconds()
+            self._store.save(self.run.checkpoint(self._optimiser, self.book))
+
+    def _restore(self, kept: dict[str, Any]) -> None:
+        self.run.restore(kept, self._optimiser, self.book)
+        self._began = time.monotonic() - self.run.seconds
+        if self._team.size > 1:  # the state of chance that was kept is the main process's
+            self._team.seed(self._recipe.seed + self.run.step)
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self._began
 
 
-def _judge(
-    generator: Generator, identity: Identity, held: Footage, judge: Judge,
-    recipe: Recipe, run: _Run, loss: float, seconds: float,
-) -> bool:  # fmt: skip
-    """Judge the averaged weights; keep them if they are the best. Returns whether they are."""
-    live = _copy(run.params)
-    _assign(run.params, run.average)
-    verdict = judged(generator, identity, held, judge, recipe)
-    without = judged(generator, identity, held, judge, recipe, aided=False)
-    score = (1 - DROPPED_SHARE) * verdict.likeness + DROPPED_SHARE * without.likeness
-    run.curve.append(TuningStep(run.step, loss, verdict.likeness, verdict.impostor, seconds))
-    better = score > run.best_score
-    if better:
-        run.best, run.best_score, run.best_step = _copy(run.params), score, run.step
-    _assign(run.params, live)
-    return better
+def _mean(losses: list[float]) -> float:
+    return float(np.mean(losses)) if losses else math.nan
 
 
-def judged(
-    generator: Generator, identity: Identity, held: Footage, judge: Judge, recipe: Recipe, aided: bool = True
-) -> Verdict:
-    """Score frames generated along held-out motion."""
-    takes = generator.rehearse(identity, held, _spread(held, recipe.judged_frames), recipe.seed, aided)
-    return judge.score(takes.frames, takes.points)
-
-
-def _still(held: Footage, count: int) -> tuple[UInt8, Float32]:
-    index = _spread(held, count)
-    return np.asarray(held.frames[index]), _pixels(held.motion, index, held.frames.shape[1])
-
-
-def _spread(held: Footage, count: int) -> Tensor:
-    usable = torch.nonzero(held.usable).flatten()
-    return usable[torch.linspace(0, len(usable) - 1, min(count, len(usable))).round().long()]
-
-
-def _pixels(motion: Motion, index: Tensor, size: int) -> Float32:
-    return np.asarray((motion.points[index] + 1) * size / 2 - 0.5, np.float32)
-
-
-def _shots(generator: Generator, identity: Identity, held: Footage) -> UInt8:
-    return generator.rehearse(identity, held, _spread(held, 6), 0).frames
+def _is_prior_step(step: int, share: float) -> bool:
+    """Whether a step is one of the `share` that are spent on other people, spread evenly."""
+    return int((step + 1) * share) > int(step * share)
 
 
 def _schedule(step: int, recipe: Recipe) -> float:
     fall = 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
     return min(1.0, (step + 1) / recipe.warm_up) * max(0.05, fall)
-
-
-def _copy(params: Sequence[Tensor]) -> list[Tensor]:
-    return [p.detach().clone() for p in params]
-
-
-@torch.no_grad()
-def _assign(params: Sequence[nn.Parameter], values: Sequence[Tensor]) -> None:
-    for p, v in zip(params, values, strict=True):
-        p.copy_(v)
-
-
-def _checkpoint(run: _Run, optimiser: torch.optim.Optimizer) -> bytes:
-    buffer = io.BytesIO()
-    state = {
-        "params": _copy(run.params), "average": run.average, "best": run.best, "best_score": run.best_score,
-        "best_step": run.best_step, "step": run.step, "curve": [asdict(s) for s in run.curve],
-        "optimiser": optimiser.state_dict(), "rng": torch.get_rng_state(),
-    }  # fmt: skip
-    torch.save(state, buffer)
-    return buffer.getvalue()
-
-
-def _unpack(data: bytes | None, run: _Run) -> dict[str, Any] | None:
-    """Read a checkpoint of a run like this one; None for any other, which then counts as not there."""
-    if data is None:
-        return None
-    try:
-        state: dict[str, Any] = torch.load(io.BytesIO(data), weights_only=True)
-        shapes = [p.shape for p in run.params]
-        fits = all([t.shape for t in state[name]] == shapes for name in ("params", "average", "best"))
-        fits = fits and {"best_score", "best_step", "step", "curve", "optimiser", "rng"} <= set(state)
-    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, EOFError, pickle.UnpicklingError):
-        return None
-    return state if fits else None
-
-
-def _restore(state: dict[str, Any], run: _Run, optimiser: torch.optim.Optimizer) -> None:
-    _assign(run.params, state["params"])
-    run.average, run.best = state["average"], state["best"]
-    run.best_score, run.best_step, run.step = state["best_score"], state["best_step"], state["step"]
-    run.curve = [TuningStep(**s) for s in state["curve"]]
-    optimiser.load_state_dict(state["optimiser"])
-    torch.set_rng_state(state["rng"])

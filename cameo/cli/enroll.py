@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,7 +78,7 @@ def reporting_checks() -> Iterator[None]:
 def describe_likeness(made: Enrollment) -> tuple[float, float]:
     """Tell the judge's likeness of step 0 and of the step that was kept."""
     by_step = {step.step: step.likeness for step in made.adapter.curve}
-    return by_step[0], by_step[made.adapter.best_step]
+    return by_step.get(0, math.nan), by_step[made.adapter.best_step]
 
 
 def _read(words: Sequence[str]) -> argparse.Namespace:
@@ -135,9 +136,11 @@ def _value(made: Enrollment, report: Path | None) -> dict[str, object]:
         "clip_seconds": made.clip.used_s,
         "speech_seconds": made.speech.seconds,
         "frames_used": int(made.frames_used.sum()),
-        "likeness_before": before,
-        "likeness_after": after,
+        "likeness_before": _finite(before),
+        "likeness_after": _finite(after),
         "tuning_step": made.adapter.best_step,
+        "chosen_by": made.adapter.chosen_by,
+        "tuning_ended": made.adapter.stopped,
         "liveness": made.liveness.summary(),
         "checks": {c.name: {"value": c.value, "level": c.level} for c in made.quality.checks},
         "precedents": made.precedents,
@@ -150,7 +153,7 @@ def _lines(made: Enrollment, report: Path | None) -> list[str]:
     before, after = describe_likeness(made)
     rows = [
         ("double", f"{made.sealed.path}  {terminal.size(made.sealed.size)}, opens with your key only"),
-        ("likeness", f"{before:.2f} before tuning, {after:.2f} after  (1 is the same face)"),
+        ("likeness", _change(before, after)),
         *assurance_rows(made.sealed.assurance),
         ("liveness", liveness_line(made.liveness)),
         *(("enrolled before", line) for line in _before(made.precedents)),
@@ -177,6 +180,17 @@ def _before(precedents: Precedents) -> list[str]:
         rest = f"{precedents.not_compared} not compared"
         lines.append(f"{rest}: made with other encoders, or nothing is kept of them")
     return lines
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _change(before: float, after: float) -> str:
+    if not math.isfinite(after):
+        return "not judged: no face was found in what the generator makes"
+    first = f"{before:.2f} before tuning, " if math.isfinite(before) else ""
+    return f"{first}{after:.2f} after  (1 is the same face)"
 
 
 def liveness_line(verdict: Verdict) -> str:

@@ -132,8 +132,8 @@ class Takes:
 class Identity(Protocol):
     """Everything but the LoRA that makes the generator show one person: sealed and gated exactly like the LoRA."""
 
-    def tensors(self, modality: str = "face") -> dict[str, Tensor]:
-        """Return what is sealed of a modality, by name."""
+    def tensors(self, modality: str) -> dict[str, Tensor]:
+        """Return what is sealed with a modality's LoRA, by name."""
         ...
 
     def trainable(self) -> Sequence[nn.Parameter]:
@@ -155,6 +155,14 @@ class Lessons(Protocol):
 
     def loss(self, windows: Tensor) -> Tensor:
         """Return the mean training loss of the windows `[B]` at times and noise drawn anew."""
+        ...
+
+    def prior_loss(self, count: int) -> Tensor:
+        """Return how far the adapted denoiser is from the base on `count` windows of other people.
+
+        Nothing of the person is shown: no references, no tokens. Drawn from `other_people.rendered_footage`, at times
+        and noise drawn anew; the gradient reaches the LoRA alone.
+        """
         ...
 
 
@@ -205,13 +213,14 @@ class Generator(Protocol):
         """Rebuild an identity from sealed tensors, checking names and shapes."""
         ...
 
-    def lessons(self, footage: Footage, identity: Any, drop_aids: float) -> Lessons:
+    def lessons(self, footage: Footage, identity: Any, drop_aids: float, face_weight: float = 1.0) -> Lessons:
         """Set learned inputs that have a closed form, and cache what training needs.
 
         Args:
             footage: what is learned from.
             identity: whose learned inputs are trained along.
             drop_aids: share of the windows that are shown without what is not the adapter (references, tokens).
+            face_weight: how many times as much as the background eyes and mouth count in the loss; see `region_weight`.
         """
         ...
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from cameo.errors import CameoError, UsageError
 from cameo.generators.base import Direction, Footage, Performance, Takes
-from cameo.generators.captions import POSES, SCENE
+from cameo.generators.captions import REHEARSED
 from cameo.generators.digest import base_model_digest
 from cameo.generators.framing import Frame, frame_face
 from cameo.generators.identity_tokens import TokenIdentity, TokenPlan
@@ -163,8 +163,8 @@ class PipelineGenerator(ABC):
         rate_hz = 0
         direction = self.settle(Direction(self.shape.window, seed, size=(self.shape.side_px,) * 2))
         with self.attach(identity.tokens() if aided else {}):
-            for pose in POSES:
-                take = self.run(replace(direction, prompt=SCENE + pose), lambda _done: None)
+            for words in REHEARSED:
+                take = self.run(replace(direction, prompt=words), lambda _done: None)
                 made.append(take.frames)
                 rate_hz = take.rate_hz
                 if take.sound is not None:

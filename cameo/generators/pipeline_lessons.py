@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cameo.errors import CameoError
-from cameo.generators.captions import caption
+from cameo.generators.captions import describe
 
 if TYPE_CHECKING:
     from cameo.generators.base import Footage
@@ -32,7 +32,7 @@ class CachedWindows:
             message = f"no {length} usable frames in a row"
             raise CameoError(message, "record at least 5 s with your face in view the whole time")
         self.spans = torch.stack([starts, starts + length], 1)
-        captions = [caption(footage, *span) for span in self.spans.tolist()]
+        captions = [describe(footage.part(*span)) for span in self.spans.tolist()]
         told = {words: _stored(generator.describe(words)) for words in set(captions)}
         self._told = [told[words] for words in captions]
         self._latents = []

@@ -78,9 +78,11 @@ class ReferenceGenerator:
         """Rebuild an identity from sealed tensors, checking names and shapes."""
         return ReferenceIdentity.load(tensors)
 
-    def lessons(self, footage: Footage, identity: ReferenceIdentity, drop_aids: float) -> TrainingChunks:
+    def lessons(
+        self, footage: Footage, identity: ReferenceIdentity, drop_aids: float, face_weight: float = 1.0
+    ) -> TrainingChunks:
         """Learn what has a closed form, and cache latents; `drop_aids` of the windows are shown without references."""
-        return TrainingChunks(self.net, footage, identity, drop_aids)
+        return TrainingChunks(self.net, footage, identity, drop_aids, face_weight)
 
     def rehearse(
         self, identity: ReferenceIdentity, held: Footage, frames: Tensor, seed: int, aided: bool = True

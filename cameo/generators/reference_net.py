@@ -159,7 +159,7 @@ def flow_loss(net: ReferenceNet, clean: Tensor, c: Conditions, t: Tensor, weight
     """Rectified-flow velocity loss of a clean-latent estimate, mean over everything.
 
     Source: X. Liu et al., "Flow straight and fast" (2022): x_t = (1 - t) x + t noise, v = noise - x; an error e of the
-    clean estimate is a velocity error e / t, bounded here at t = 0.2. `weight` `[B, 1, 1, h, w]` stresses places.
+    clean estimate is a velocity error e / t, bounded here at t = 0.2. `weight` `[B, 1, 1 or T', h, w]` stresses places.
     """
     tv = t.view(-1, 1, 1, 1, 1)
     estimate = net((1 - tv) * clean + tv * torch.randn_like(clean), t, c)

@@ -6,9 +6,12 @@ import torch
 from torch import Tensor
 
 from cameo.generators.appearance import Straightened, register, straighten
-from cameo.generators.base import Footage
+from cameo.generators.base import Footage, Motion
+from cameo.generators.latent import BLOCK, BLOCK_T
+from cameo.generators.lora import without_lora
+from cameo.generators.other_people import rendered_footage
 from cameo.generators.prior import mixture_gains, residual_variance, sharing
-from cameo.generators.reference_net import FRAMES, Conditions, ReferenceNet, flow_loss
+from cameo.generators.reference_net import FRAMES, SIZE, Conditions, ReferenceNet, flow_loss
 from cameo.generators.references import (
     Chunks,
     ReferenceIdentity,
@@ -19,6 +22,7 @@ from cameo.generators.references import (
     nearest_references,
     warp_chunks,
 )
+from cameo.generators.region_weight import face_weights
 
 STRIDE = 2  # frames between training windows
 FOLDS = 4  # an appearance is measured on frames it was not fitted to
@@ -34,13 +38,16 @@ HIGH_NOISE = 1.2  # few sampling steps: the training times lean to pure noise
 class TrainingChunks:
     """Hold the cached latents of a person's training windows, and set what is learned in closed form.
 
-    Implements `Lessons`; `drop_aids` is the share of the windows that are shown without references.
+    Implements `Lessons`; `drop_aids` is the share of the windows that are shown without references, `face_weight` how
+    many times as much as the background eyes and mouth count.
 
     While training, the expected latent is shrunk by least squares, so that the network learns only what is missing
     from it; sampled is around the expectation that keeps its contrast, which faces need to be recognised.
     """
 
-    def __init__(self, net: ReferenceNet, footage: Footage, who: ReferenceIdentity, drop_aids: float) -> None:
+    def __init__(
+        self, net: ReferenceNet, footage: Footage, who: ReferenceIdentity, drop_aids: float, face_weight: float = 1.0
+    ) -> None:
         self._net, self._who, self._drop = net, who, drop_aids
         starts = footage.windows(FRAMES, STRIDE)
         self.spans = torch.stack([starts, starts + FRAMES], 1)
@@ -53,6 +60,9 @@ class TrainingChunks:
         who.learn(textures=everything.textures, scale=everything.scale)
         self._clean = _encode_in_register(net, footage, frames, usable, starts)
         learned, driver = _unseen_appearance(net, footage, frames, usable, starts), draw_chunks(net, motion)
+        cells = (FRAMES // BLOCK_T, SIZE // BLOCK, SIZE // BLOCK)
+        self._weights = face_weights(motion.points, cells, face_weight)
+        self._strangers: tuple[Tensor, Conditions] | None = None
         self._draws = []
         for rank in range(DRAWS):
             index, distance = nearest_references(who, motion, exclude, rank)
@@ -104,11 +114,46 @@ class TrainingChunks:
             if not len(at):
                 continue
             c, clean = self._told(_pick(self._draws[draw], at), given), self._clean[at]
+            weight = self._weights[at]
             if torch.rand(()) < 0.5:
                 clean, c = self._net.latent.mirror(clean), c.mirrored(self._net.latent, self._net.driver_latent)
-            t = torch.sigmoid(torch.randn(len(at)) + HIGH_NOISE)
-            parts.append(flow_loss(self._net, clean, c, t) * len(at) / batch)
+                weight = weight.flip(-1)
+            parts.append(flow_loss(self._net, clean, c, _drawn_times(len(at)), weight) * len(at) / batch)
         return torch.stack(parts).sum()
+
+    def prior_loss(self, count: int) -> Tensor:
+        """Return how far the adapted network is from the base on `count` chunks of rendered people."""
+        if self._strangers is None:
+            self._strangers = _told_of_strangers(self._net)
+        clean, told = self._strangers
+        at = torch.randint(0, len(clean), (count,))
+        c, t = told.pick(at), _drawn_times(count)
+        tv = t.view(-1, 1, 1, 1, 1)
+        noisy = (1 - tv) * clean[at] + tv * torch.randn_like(clean[at])
+        with torch.no_grad(), without_lora(self._net.transformer):
+            wanted = self._net(noisy, t, c)
+        return (((self._net(noisy, t, c) - wanted) / tv.clamp_min(0.2)) ** 2).mean()
+
+
+def _drawn_times(count: int) -> Tensor:
+    return torch.sigmoid(torch.randn(count) + HIGH_NOISE)
+
+
+@torch.no_grad()
+def _told_of_strangers(net: ReferenceNet) -> tuple[Tensor, Conditions]:
+    """Latents of other people, and what the network is told of them: how they move, and nothing else."""
+    people = rendered_footage(FRAMES, SIZE)
+    motion = Motion(torch.stack([p.motion.points for p in people]), torch.stack([p.motion.eye_open for p in people]))
+    clean = net.latent.encode(torch.stack([p.frames for p in people]).float() / 255)
+    unknown, n = torch.zeros_like(clean), len(clean)
+    nobody = torch.zeros(n, dtype=torch.bool)
+    variance = net.prior_variance[0].view(1, -1, 1, 1, 1).expand(n, -1, 1, *clean.shape[3:])
+    told = Conditions(
+        draw_chunks(net, motion), unknown, unknown, torch.zeros(n), nobody, nobody,
+        net.no_identity.expand(n, -1), net.no_tokens.expand(n, -1, -1),
+        unknown, variance, torch.ones(n, clean.shape[1], 1, 1, 1),
+    )  # fmt: skip
+    return clean, told
 
 
 @torch.no_grad()

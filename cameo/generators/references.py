@@ -85,8 +85,10 @@ class ReferenceIdentity:
             value = getattr(self, name).detach().clone()
             setattr(self, name, nn.Parameter(value, requires_grad=name in DESCENDED))
 
-    def tensors(self, modality: str = "face") -> dict[str, Tensor]:
-        """Return what is sealed of the face, by name; there is nothing else."""
+    def tensors(self, modality: str) -> dict[str, Tensor]:
+        """Return what is sealed with the face's LoRA, by name; there is no other modality."""
+        if modality != "face":
+            raise ValueError(f"the reference generator has no {modality} modality")
         return {name: getattr(self, name).detach().contiguous() for name in LAYOUT}
 
     def trainable(self) -> Sequence[nn.Parameter]:

@@ -76,6 +76,8 @@ def _tuning(enrollment: Enrollment) -> dict[str, Any]:
         "tuned": wording.tuning_summary(adapter),
         "loss_plot": plots.plot_loss(adapter),
         "likeness_plot": plots.plot_likeness(adapter),
+        "copying_plot": plots.plot_copying(adapter),
+        "mistakes": pictures.show_mistakes(adapter),
     }
 
 

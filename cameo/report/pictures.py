@@ -90,6 +90,22 @@ def show_stills(adapter: Adapter) -> list[Stills]:
     ]
 
 
+def show_mistakes(adapter: Adapter) -> list[Stills]:
+    """Picture the moments that were told worst at first: the recording, the first take, and the take as sealed."""
+    told = adapter.mistakes
+    if not told:
+        return []
+    rows = (
+        ("The recording", "what was to be told", [(m.real, f"{m.start_s:.1f} s") for m in told]),
+        ("At first", "before tuning step by step", [(m.first_take, likeness(m.before)) for m in told]),
+        ("As sealed", f"step {adapter.best_step}", [(m.last_take, likeness(m.after)) for m in told]),
+    )
+    return [
+        Stills(title, note, tuple(_still(still, under, f"{title}, {under}") for still, under in shown))
+        for title, note, shown in rows
+    ]
+
+
 def show_pair(adapter: Adapter) -> tuple[Picture, ...]:
     """Picture one moment of the recording and what the double makes of it; nothing without stills."""
     count = min(len(adapter.real), len(adapter.after))

@@ -104,21 +104,46 @@ def plot_likeness(adapter: Adapter) -> Markup:
     steps = np.array([point.step for point in adapter.curve], float)
     own = np.array([point.likeness for point in adapter.curve], float)
     other = np.array([point.impostor for point in adapter.curve], float)
+    voice = np.array([point.voice for point in adapter.curve], float)
 
     def paint(axes: Any) -> None:
         if not np.isfinite(own).any():
             _say(axes, "the likeness was not judged")
-        lines = ((own, "o-", _MAIN, "this person"), (other, "s--", _OTHER, "nearest other"))
+        lines = (
+            (own, "o-", _MAIN, "this person"), (other, "s--", _OTHER, "nearest other"), (voice, "^-", _FAINT, "voice"),
+        )  # fmt: skip
         for values, form, colour, label in lines:
             known = np.isfinite(values)
             if known.any():
                 axes.plot(steps[known], values[known], form, color=colour, markersize=5, label=label)
         best = (steps == adapter.best_step) & np.isfinite(own)
         axes.plot(steps[best], own[best], "o", color=_GOOD, markersize=11, markeredgewidth=2, fillstyle="none")
-        _cosines(axes, np.concatenate([own, other]))
+        _cosines(axes, np.concatenate([own, other, voice]))
         _steps(axes, adapter)
 
     return _draw("likeness", paint)
+
+
+def plot_copying(adapter: Adapter) -> Markup:
+    """Plot per step how often a generated frame singles out a training frame more than a real one does."""
+    steps = np.array([point.step for point in adapter.curve], float)
+    shares = np.array([point.copying for point in adapter.curve], float)
+
+    def paint(axes: Any) -> None:
+        known = np.isfinite(shares)
+        if known.any():
+            axes.plot(steps[known], shares[known], "o-", color=_MAIN, markersize=5, label="generated")
+        else:
+            _say(axes, "copying was not judged")
+        axes.axhline(0.5, color=_OTHER, linewidth=1.2, linestyle="--", label="new real frames")
+        limit = adapter.facts.get("copying_limit")
+        if limit is not None:
+            axes.axhline(limit, color=_BAD, linewidth=1.2, linestyle="--", label="a copy")
+        axes.set_ylim(-0.03, 1.05)
+        _steps(axes, adapter)
+        axes.set_ylabel("copying")
+
+    return _draw("copying", paint)
 
 
 def _draw(name: str, paint: Callable[[Any], None]) -> Markup:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cameo.records import CONSISTENCY_ONLY, MATCHED, split_assurance
-from cameo.report.numbers import UNKNOWN, duration, likeness, size
+from cameo.report.numbers import UNKNOWN, duration, likeness, number, size
 from cameo.report.parts import TUNED_LIMIT, tuned_size
 from cameo.weights import licence_notice
 
@@ -30,6 +30,10 @@ ASSURANCE = {
 UNTUNED = (
     "Tuning did not help, so nothing of it was kept (step 0): the double shows the person from reference frames "
     "alone, as the generator did before tuning."
+)
+UNJUDGED = (
+    "No face was found in anything the generator made, so there was no likeness to judge by. Step {step} was kept, "
+    "because its loss on frames that tuning never saw is the lowest ({loss})."
 )
 
 LIVE_TOO = (
@@ -118,8 +122,16 @@ def untuned_step(adapter: Adapter) -> TuningStep | None:
 
 
 def tuning_summary(adapter: Adapter) -> str:
-    """Say in a sentence which step was kept and what it gained."""
+    """Say in a few sentences which step was kept, what it gained, and why tuning ended."""
+    ended = f" Tuning ended because {adapter.stopped}." if adapter.stopped else ""
+    return _kept(adapter) + ended
+
+
+def _kept(adapter: Adapter) -> str:
     kept, first = kept_step(adapter), untuned_step(adapter)
+    losses = [step.held_loss for step in adapter.curve if step.step == adapter.best_step]
+    if losses and math.isfinite(losses[-1]):
+        return UNJUDGED.format(step=adapter.best_step, loss=number(losses[-1]))
     if adapter.best_step == 0:
         return UNTUNED
     sentence = f"Step {adapter.best_step} was kept."

@@ -35,8 +35,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 @pytest.fixture(autouse=True)
 def _few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     def quickly(*given: Any) -> Any:
-        generator, footage, embed, others, _recipe, store, progress = given
-        return tune(generator, footage, embed, others, quick_recipe(), store, progress)
+        generator, footage, judges, _recipe, store, progress = given
+        return tune(generator, footage, judges, quick_recipe(), store, progress)
 
     monkeypatch.setattr("cameo.learning.tune", quickly)
 
@@ -310,13 +310,13 @@ def test_ctrl_c_while_tuning(
     cli: Cli, selfie: Path, key: Path, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*given: Any) -> Any:
-        generator, footage, embed, others, _recipe, store, _progress = given
+        generator, footage, judges, _recipe, store, _progress = given
 
         def stop(_label: str, share: float) -> None:
             if share > 0.6:
                 raise KeyboardInterrupt
 
-        return tune(generator, footage, embed, others, quick_recipe(), store, stop)
+        return tune(generator, footage, judges, quick_recipe(), store, stop)
 
     monkeypatch.setattr("cameo.learning.tune", interrupt)
     done = cli("enroll", selfie, "--key", key, "--out", tmp_path / "ada.cameo", "--yes")

@@ -35,7 +35,7 @@ def parts(generator: ReferenceGenerator, identity: ReferenceIdentity) -> dict[st
             if "lora_" in name:
                 parameter.copy_(torch.randn_like(parameter) * 0.1)
     facts = {"base_model_sha256": generator.base_digest}
-    made = {ADAPTER: lora_bytes(denoiser, "made", config, facts), IDENTITY: identity_bytes(identity, facts)}
+    made = {ADAPTER: lora_bytes(denoiser, "made", config, facts), IDENTITY: identity_bytes(identity, "face", facts)}
     remove_lora(denoiser)
     return made
 
@@ -51,7 +51,7 @@ def test_plugged_in_it_generates_something_else_and_afterwards_the_same_as_befor
     motion = footage.motion[:8]
     before = generator.sample(identity, motion, 0)
     with plug(generator, parts) as person:
-        assert torch.equal(person.tensors()["frames"], identity.frames)
+        assert torch.equal(person.tensors("face")["frames"], identity.frames)
         during = generator.sample(person, motion, 0)  # type: ignore[arg-type]
         assert weights_digest(generator.denoiser) == digest, "the base under the adapter is untouched"
     after = generator.sample(identity, motion, 0)

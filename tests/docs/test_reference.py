@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +148,8 @@ def test_the_consent_example_is_accepted(tmp_path: Path) -> None:
 def test_numbers_of_the_tuning() -> None:
     from cameo.adapt.others import COUNT
     from cameo.adapt.recipe import Recipe
-    from cameo.adapt.train import DROPPED_SHARE, GAP
+    from cameo.adapt.train import GAP
+    from cameo.adapt.watch import DROPPED_SHARE
     from cameo.generators.reference import OVERLAP, STEPS
     from cameo.generators.reference_net import CHANNELS, CONFIG, FRAMES, SIZE
     from cameo.generators.references import REFERENCES
@@ -170,6 +171,14 @@ def test_numbers_of_the_tuning() -> None:
     generator = (REFERENCE / "generator.md").read_text("utf-8")
     assert f"{CHANNELS} channels" in generator
     assert f"rank {recipe.rank}," in generator
+
+
+def test_recipes_of_the_families() -> None:
+    from cameo.adapt.recipe import Recipe
+
+    families = [asdict(Recipe.for_generator(name)) for name in ("reference", "wan2.1", "ltx2")]
+    told = {codes(name)[0]: values for name, *values, _ in rows((REFERENCE / "tuning.md").read_text("utf-8"))}
+    assert told == {name: [str(family[name]) for family in families] for name in families[0]}
 
 
 def test_tensors_of_the_identity_part() -> None:

@@ -98,15 +98,15 @@ def test_warping_moves_points_where_they_should_be(footage: Footage) -> None:
 
 
 def test_an_identity_survives_being_sealed(generator: ReferenceGenerator, identity: ReferenceIdentity) -> None:
-    again = generator.load_identity({name: t.clone() for name, t in identity.tensors().items()})
-    assert all(torch.equal(again.tensors()[name], t) for name, t in identity.tensors().items())
-    assert set(identity.tensors()) == set(LAYOUT)
+    again = generator.load_identity({name: t.clone() for name, t in identity.tensors("face").items()})
+    assert all(torch.equal(again.tensors("face")[name], t) for name, t in identity.tensors("face").items())
+    assert set(identity.tensors("face")) == set(LAYOUT)
     assert all(isinstance(p, nn.Parameter) for p in again.trainable())
 
 
 @pytest.mark.parametrize("change", ["missing", "stray", "shape", "kind", "nan", "uneven", "empty", "many"])
 def test_tensors_that_are_no_identity_are_refused(identity: ReferenceIdentity, change: str) -> None:
-    tensors: dict[str, Tensor] = {name: t.clone() for name, t in identity.tensors().items()}
+    tensors: dict[str, Tensor] = {name: t.clone() for name, t in identity.tensors("face").items()}
     if change == "missing":
         del tensors["share"]
     elif change == "stray":

@@ -117,11 +117,11 @@ def test_every_reason_and_its_count_are_shown(page: Page) -> None:
 
 
 def test_pictures_and_plots_are_all_there(page: Page) -> None:
-    # A pair, three views of six moments, sixteen used and twelve rejected frames.
-    assert len(page.all("img")) == 2 + 3 * 6 + 16 + 12
-    assert len(page.all("svg")) == 4
+    # A pair, three views of six moments, sixteen used and twelve rejected frames, three views of four mistakes.
+    assert len(page.all("img")) == 2 + 3 * 6 + 16 + 12 + 3 * 4
+    assert len(page.all("svg")) == 5
     labels = [div["aria-label"] for div in page.all("div") if div.get("role") == "img"]
-    assert len(labels) == 4
+    assert len(labels) == 5
     assert any("86 of 86 used frames reach 0.35" in label for label in labels)
 
 
@@ -220,7 +220,7 @@ def test_a_recording_with_nothing_to_say(enrollment: Enrollment) -> None:
         window_likeness=np.zeros(0, np.float32),
         adapter=replace(
             enrollment.adapter, curve=(TuningStep(0, math.nan, math.nan, math.nan, 0.0),), best_step=0,
-            before=none, after=none, real=none,
+            before=none, after=none, real=none, mistakes=(),
         ),
         sealed=replace(enrollment.sealed, parts={}),
         consent=(),

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from cameo.report.pictures import REJECTED_SHOWN, USED_SHOWN, show_pair, show_rejected, show_stills, show_used
+from cameo.report.pictures import (
+    REJECTED_SHOWN,
+    USED_SHOWN,
+    show_mistakes,
+    show_pair,
+    show_rejected,
+    show_stills,
+    show_used,
+)
 from tests.report.conftest import REJECTED
 
 if TYPE_CHECKING:
@@ -117,3 +125,11 @@ def test_without_stills_there_are_no_rows_and_no_pair(enrollment: Enrollment) ->
 
 def test_an_untuned_double_says_so_in_its_row(enrollment: Enrollment) -> None:
     assert show_stills(replace(enrollment.adapter, best_step=0))[2].note == "as sealed: tuning changed nothing"
+
+
+def test_what_was_told_worst_is_shown_in_three_rows(enrollment: Enrollment) -> None:
+    rows = show_mistakes(enrollment.adapter)
+    assert [row.title for row in rows] == ["The recording", "At first", "As sealed"]
+    assert [picture.caption for picture in rows[1].pictures] == ["0.31", "0.33", "0.35", "0.37"]
+    assert [picture.caption for picture in rows[0].pictures] == ["0.0 s", "0.4 s", "0.8 s", "1.2 s"]
+    assert not show_mistakes(replace(enrollment.adapter, mistakes=()))

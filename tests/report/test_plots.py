@@ -96,3 +96,12 @@ def test_colours_are_the_pages(enrollment: Enrollment) -> None:
     for svg in (plots.plot_faces(enrollment), plots.plot_voices(enrollment), plots.plot_likeness(enrollment.adapter)):
         assert not re.findall(r"(?:fill|stroke): #(?!fff)[0-9a-f]{6}", svg)
         assert "var(--main)" in svg
+
+
+def test_copying_is_held_against_real_frames(enrollment: Enrollment) -> None:
+    shown = words(plots.plot_copying(enrollment.adapter))
+    assert "new real frames" in shown
+    assert "a copy" in shown
+    blank = replace(enrollment.adapter, curve=(), facts={})
+    assert "copying was not judged" in words(plots.plot_copying(blank))
+    assert "a copy" not in words(plots.plot_copying(blank))

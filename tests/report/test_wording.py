@@ -109,12 +109,17 @@ def test_key_figures_without_a_judge_or_a_likeness(enrollment: Enrollment) -> No
 
 def test_tuning_summary(enrollment: Enrollment) -> None:
     adapter = enrollment.adapter
-    assert wording.tuning_summary(adapter) == "Step 300 was kept. The likeness rose from 0.64 to 0.81."
+    assert wording.tuning_summary(adapter) == (
+        "Step 300 was kept. The likeness rose from 0.64 to 0.81. Tuning ended because the likeness stopped rising."
+    )
+    unseen = replace(adapter, curve=(*adapter.curve[:3], replace(adapter.curve[3], held_loss=0.25, likeness=math.nan)))
+    assert wording.tuning_summary(unseen).startswith("No face was found in anything the generator made")
+    assert "Step 300 was kept, because its loss" in wording.tuning_summary(unseen)
     assert wording.tuning_summary(untuned(adapter)).startswith("Tuning did not help, so nothing of it was kept")
     fell = replace(adapter, curve=(TuningStep(0, math.nan, 0.8, 0.2, 0.0), TuningStep(300, 0.2, 0.7, 0.2, 1.0)))
     assert "went from 0.80 to 0.70" in wording.tuning_summary(fell)
     assert "without reference frames" in wording.tuning_summary(fell)
-    assert wording.tuning_summary(replace(adapter, curve=())) == "Step 300 was kept."
+    assert wording.tuning_summary(replace(adapter, curve=(), stopped="")) == "Step 300 was kept."
 
 
 @pytest.mark.parametrize(
