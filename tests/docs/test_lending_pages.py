@@ -141,11 +141,11 @@ def test_limits_of_the_grant_format() -> None:
 
 
 def test_the_example_of_a_use_is_what_is_signed() -> None:
-    from cameo.crypto.encoding import encode_json
+    from cameo.grants.proof import write_use
 
     (block,) = [block for block in blocks(REFERENCE / "grant-format.md") if block.language == "json"]
     use = msgspec.json.decode(block.code, type=cameo.Use)
-    assert encode_json(use).decode() == block.code.strip()
+    assert write_use(use).decode() == block.code.strip()
 
 
 @pytest.fixture(scope="module")
