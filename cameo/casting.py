@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+import torch
 
+from cameo.capture.line import Line, read_line
 from cameo.condition.plug import plug
 from cameo.crypto.encoding import sha256_hex
-from cameo.errors import UsageError
+from cameo.errors import NotVerified, UsageError
 from cameo.files import atomic_path, require_writable
-from cameo.generators.base import Direction
+from cameo.generators.base import RATE_HZ, Direction
 from cameo.generators.shelf import load_generator
 from cameo.media import write_mp4
 from cameo.records import CastClip, Use
+from cameo.seal.bundle import Bundle
 from cameo.unlocking import unlock
 
 if TYPE_CHECKING:
     from cameo.crypto.provider import KeyProvider
-    from cameo.generators.base import Generator
-    from cameo.records import UInt8
+    from cameo.generators.base import Generator, Performance
+    from cameo.records import Float32, UInt8
     from cameo.unlocking import Borrowed, Opened
 
 Progress = Callable[[str, float], None]
 StrPath = str | os.PathLike[str]
 FRAMES = (8, 1500)  # at 25 a second, up to a minute
+USUAL_FRAMES = 100
 LAST_SEED = 2**31 - 1
 RECHECK_S = 10.0  # as long as a status list may be kept
+FADE_S = 0.03
 SHOWN_PX = 384  # small frames are enlarged to about this side, so that a player shows more than a stamp
 
 
@@ -47,16 +54,19 @@ class CastOptions:
             reference generator takes no words: the clip does not follow it.
         generator: one that the double was tuned for.
         seed: 0 to 2147483647, gives the motion and the noise; the same seed gives the same clip.
-        frames: how many, 8 to 1500, at the generator's rate (25 a second).
+        frames: how many, 8 to 1500, at the generator's rate (25 a second); None takes 100, or as long as the line.
         commercial: whether the clip is for a commercial end.
+        say: a sound file, 1 to 60 s of somebody speaking; the double says the same, in the owner's voice. The line is
+            cut off where `frames` ends. Nobody judges its words: the prompt's rules do not hear it.
     """
 
     purpose: str = ""
     prompt: str = ""
     generator: str = "reference"
     seed: int = 0
-    frames: int = 100
+    frames: int | None = None
     commercial: bool = False
+    say: StrPath | None = None
 
 
 def cast(
@@ -79,7 +89,9 @@ def cast(
         progress: called with a label and 0..1.
 
     Raises:
-        UsageError: no such file or generator, `out` does not end in .mp4, or `frames` or `seed` is out of range.
+        UsageError: no such file or generator, `out` does not end in .mp4, `frames` or `seed` is out of range, or there
+            is a line to say that is no speech, or that the double or the generator has no voice for.
+        ClipError: the line cannot be read.
         NotVerified: the file, the grant or the proof is not what its signer signed, or was tuned for other weights.
         NotPermitted: the keys or the grant do not open it for this use; `code` says why. No clip is left then.
         OutputError: the clip cannot be written.
@@ -90,10 +102,13 @@ def cast(
     report = progress or (lambda _label, _fraction: None)
     report("loading the generator", 0.0)
     engine = load_generator(options.generator)
-    direction = engine.settle(Direction(options.frames, options.seed, options.prompt))
+    line = None if options.say is None else read_line(options.say)
+    direction = engine.settle(_directed(engine, options, line))
+    if line is not None:
+        _require_voice(bundle, engine)
     # 1. Verify double, grant, proof and consent, spend a use, and only then decrypt.
     with unlock(
-        bundle, _use(engine, options, direction), keys=keys, borrowed=borrowed, generator_parts_only=True
+        bundle, _use(engine, options, direction, line), keys=keys, borrowed=borrowed, generator_parts_only=True
     ) as opened:
         # 2. Plug, generate, unplug: afterwards the generator is as before.
         with plug(engine, opened.parts) as person:
@@ -102,15 +117,15 @@ def cast(
         report("writing the clip", 0.0)
         shown = _enlarged(made.frames)
         with atomic_path(out) as temporary:
-            write_mp4(temporary, shown, engine.fps)
+            write_mp4(temporary, shown, engine.fps, _mono(made), made.rate_hz or RATE_HZ)
             opened.release(sha256_hex(temporary.read_bytes()))
     report("writing the clip", 1.0)
     height, width = shown.shape[1:3]
     return CastClip(
         path=str(out),
-        frames=options.frames,
+        frames=direction.frames,
         fps=engine.fps,
-        seconds=options.frames / engine.fps,
+        seconds=direction.frames / engine.fps,
         width=width,
         height=height,
         seed=options.seed,
@@ -136,7 +151,7 @@ def _pulse(opened: Opened, report: Progress) -> Callable[[float], None]:
 
 
 def _require_possible(options: CastOptions, out: StrPath) -> None:
-    if not FRAMES[0] <= options.frames <= FRAMES[1]:
+    if options.frames is not None and not FRAMES[0] <= options.frames <= FRAMES[1]:
         message = f"a clip has {FRAMES[0]} to {FRAMES[1]} frames, not {options.frames}"
         raise UsageError(message, "25 frames are a second")
     if not 0 <= options.seed <= LAST_SEED:
@@ -146,7 +161,43 @@ def _require_possible(options: CastOptions, out: StrPath) -> None:
     require_writable(out)
 
 
-def _use(engine: Generator, options: CastOptions, direction: Direction) -> Use:
+def _directed(engine: Generator, options: CastOptions, line: Line | None) -> Direction:
+    """Say what is generated: with a line, as long as it lasts, or as many frames of it as are asked for."""
+    if line is None:
+        return Direction(options.frames or USUAL_FRAMES, options.seed, options.prompt)
+    if "voice" not in engine.modalities:
+        hint = "leave the line out, or choose another generator"
+        raise UsageError(f"the {engine.id} generator does not speak", hint)
+    lasts = math.ceil(len(line) / RATE_HZ * engine.fps)
+    frames = min(lasts, options.frames or FRAMES[1], FRAMES[1])
+    sound = line.sound[: round(frames / engine.fps * RATE_HZ)]
+    if frames < lasts:
+        sound = _faded_out(sound)
+    return Direction(frames, options.seed, options.prompt, line=torch.from_numpy(sound))
+
+
+def _faded_out(sound: Float32) -> Float32:
+    """Let a line that is cut off end without a click."""
+    count = min(len(sound), round(FADE_S * RATE_HZ))
+    ramp = np.ones(len(sound), np.float32)
+    ramp[len(sound) - count :] = np.linspace(1, 0, count)
+    return np.asarray(sound * ramp, np.float32)
+
+
+def _require_voice(bundle: StrPath, engine: Generator) -> None:
+    """Refuse a double without a voice before a use is spent; what is no double, unlocking refuses."""
+    name = f"adapter.{engine.id}.voice"
+    with suppress(NotVerified):
+        if Bundle.open(bundle).claims.part(name) is None:
+            message = f"this double holds no {name}: it was made before doubles could speak, or without a voice"
+            raise UsageError(message, "enrol again, or leave the line out")
+
+
+def _mono(made: Performance) -> Float32 | None:
+    return None if made.sound is None else np.asarray(made.sound.mean(0), np.float32)
+
+
+def _use(engine: Generator, options: CastOptions, direction: Direction, line: Line | None) -> Use:
     width, height = direction.size or (0, 0)
     times = _times(width)  # as it leaves, not as it is generated
     return Use(
@@ -154,12 +205,13 @@ def _use(engine: Generator, options: CastOptions, direction: Direction) -> Use:
         purpose=options.purpose,
         prompt=options.prompt,
         generator=options.generator,
-        outputs=("video",),
-        modalities=("face",),
-        seconds=options.frames / engine.fps,
+        outputs=("video",) if line is None else ("video", "audio"),
+        modalities=("face",) if line is None else ("face", "voice"),
+        seconds=direction.frames / engine.fps,
         pixels=width * height * times**2,
         seed=options.seed,
         commercial=options.commercial,
+        line_sha256="" if line is None else line.sha256,
     )
 
 

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from cameo import __version__, config
+from cameo.adapt.export import voice_bytes
 from cameo.adapt.others import rendered_people
 from cameo.adapt.recipe import Recipe
 from cameo.adapt.train import tune
@@ -32,6 +33,7 @@ from cameo.embed.voice import load_voice_encoder
 from cameo.errors import CaptureRejected, UsageError
 from cameo.faces.track import track_faces
 from cameo.files import require_free, require_writable
+from cameo.generators.base import LineSpeaker
 from cameo.generators.shelf import load_generator
 from cameo.grants.guard import list_digest
 from cameo.records import Enrollment, SealedFile
@@ -40,19 +42,23 @@ from cameo.report import write_report
 from cameo.seal.bundle import Bundle, Part, seal_bundle
 from cameo.seal.checkpoint import SealedCheckpoint
 from cameo.seal.consent import Method, agree
+from cameo.seal.manifest import part_modality
 from cameo.seal.terms import DEFAULT_TERMS, ConsentTerms, resolve_terms, today
 
 if TYPE_CHECKING:
     from cameo.capture.challenge import Challenge
     from cameo.crypto.provider import KeyProvider
     from cameo.generators.base import Generator
-    from cameo.records import Adapter, EncoderInfo, Template, Verdict
+    from cameo.records import Adapter, EncoderInfo, Speech, Template, Verdict
     from cameo.seal.bundle import VerifiedBundle
     from cameo.seal.consent import Agreement
 
 Progress = Callable[[str, float], None]
 StrPath = str | os.PathLike[str]
-_LIBRARIES = ("torch", "diffusers", "peft", "opencv-python", "onnxruntime", "silero-vad", "cryptography", "numpy")
+_LIBRARIES = (
+    "torch", "diffusers", "peft", "opencv-python", "onnxruntime", "silero-vad", "pyworld-prebuilt", "cryptography",
+    "numpy",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +148,16 @@ def enroll(
         windows = voice_encoder.embed_windows(speech.samples)
         voice_template, window_likeness = pool_windows(windows, voice_encoder.info)
         quality = add_voices(quality, windows)
-    # 3. Adapt.
+    # 3. Adapt; the voice first, because it takes a second and may be refused.
+    with steps("learning the voice"):
+        voice_parts = _learned_voice(generator, speech)
     with steps("tuning"):
         usable = torch.from_numpy(np.array([not reason for reason in quality.reasons]))
         footage = generator.footage(recording, track, usable)
         run = (recording.source.sha256, *_settings_of(options.recipe, generator, face_encoder.info))
         store = SealedCheckpoint(keys, *run, tell=steps.tell)
         adapter = tune(generator, footage, face_encoder.embed, rendered_people(), options.recipe, store, progress)
+        adapter = replace(adapter, parts={**adapter.parts, **voice_parts})
     require_free(out)  # still: tuning took minutes
     if challenge is not None:  # only now, so that a run that was broken off can go on with the same answer
         _challenges().take(challenge, began)
@@ -253,12 +262,21 @@ def _settings_of(recipe: Recipe, generator: Generator, judge: EncoderInfo) -> tu
     return (repr(_versions()), generator.id, generator.base_digest, judge.digest, repr(recipe))
 
 
+def _learned_voice(generator: Generator, speech: Speech) -> dict[str, bytes]:
+    """Learn the voice for a generator that has a closed form for it."""
+    if not isinstance(generator, LineSpeaker):
+        return {}
+    facts = {"generator": generator.id, "base_model_sha256": generator.base_digest}
+    return {f"adapter.{generator.id}.voice": voice_bytes(generator.fit_voice(speech.samples), facts)}
+
+
 def _seal(
     out: StrPath, keys: KeyProvider, agreement: Agreement, templates: tuple[Template, Template], adapter: Adapter
 ) -> VerifiedBundle:
     parts = [Part(f"template.{t.encoder.modality}", t.encoder.modality, pack_template(t)) for t in templates]
     parts += [
-        Part(name, "face", data, adapter.generator, adapter.base_digest) for name, data in sorted(adapter.parts.items())
+        Part(name, part_modality(name) or "", data, adapter.generator, adapter.base_digest)
+        for name, data in sorted(adapter.parts.items())
     ]
     kept = next(step for step in reversed(adapter.curve) if step.step == adapter.best_step)
     about: dict[str, str | int | float | bool] = {

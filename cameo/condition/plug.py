@@ -19,6 +19,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from cameo.errors import NotVerified, UsageError
+from cameo.generators.base import LineSpeaker
 from cameo.generators.lora import remove_lora
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def plug(generator: Generator, parts: Mapping[str, bytes]) -> Iterator[Identity]
 
     Args:
         generator: what to plug into; nothing else may be plugged into it.
-        parts: decrypted parts by name; `adapter.<generator>.face` and `identity.<generator>.face` are used.
+        parts: decrypted parts by name; `adapter.<generator>.face` and `identity.<generator>.face` are used, and
+            `adapter.<generator>.voice` if it is there.
 
     Raises:
         UsageError: the double has no parts for this generator, or something is plugged in already.
@@ -48,10 +50,14 @@ def plug(generator: Generator, parts: Mapping[str, bytes]) -> Iterator[Identity]
     if getattr(generator.denoiser, "peft_config", None):
         raise UsageError("another adapter is plugged into this generator", "unplug it, or load the generator afresh")
     adapter, identity = (_read(parts[name], name, generator.base_digest) for name in names)
+    name = f"adapter.{generator.id}.voice"
+    voice = _read(parts[name], name, generator.base_digest) if name in parts else None
     before = weights_digest(generator.denoiser)
     try:
         _load_lora(generator, adapter, _header(parts[names[0]]))
         person = generator.load_identity(identity)
+        if voice is not None:
+            person = _with_voice(generator, person, voice)
         with generator.wearing(person):
             yield person
     finally:
@@ -89,6 +95,13 @@ def _read(data: bytes, name: str, base_digest: str) -> dict[str, Tensor]:
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise NotVerified(f"{name} holds a value that is not a number in '{key}'", "tune the double again")
     return tensors
+
+
+def _with_voice(generator: Generator, person: Identity, voice: Mapping[str, Tensor]) -> Identity:
+    if not isinstance(generator, LineSpeaker):
+        message = f"the double holds a voice, and the {generator.id} generator takes on none"
+        raise NotVerified(message, "tune the double again")
+    return generator.give_voice(person, voice)
 
 
 def _load_lora(generator: Generator, tensors: dict[str, Tensor], facts: dict[str, str]) -> None:

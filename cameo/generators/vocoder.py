@@ -57,9 +57,7 @@ class VocoderFrames:
 def take_apart(sound: Float32) -> VocoderFrames:
     """Analyse `[N]` float32 mono at 16 kHz; deterministic."""
     clean = np.ascontiguousarray(sosfiltfilt(_without_hum(), np.asarray(sound, np.float64)))
-    pitch_hz, times_s = pyworld.harvest(
-        clean, RATE_HZ, f0_floor=PITCH_HZ[0], f0_ceil=PITCH_HZ[1], frame_period=STEP_MS
-    )
+    pitch_hz, times_s = pyworld.harvest(clean, RATE_HZ, f0_floor=PITCH_HZ[0], f0_ceil=PITCH_HZ[1], frame_period=STEP_MS)
     envelope = pyworld.cheaptrick(clean, pitch_hz, times_s, RATE_HZ, fft_size=_FFT)
     noise = pyworld.d4c(clean, pitch_hz, times_s, RATE_HZ, fft_size=_FFT)
     return VocoderFrames(

@@ -37,7 +37,7 @@ class ProofClaims(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def write_use(use: Use) -> bytes:
-    """Write a use as it is signed: compact JSON, members in the order of `Use`, `line_sha256` only where there is one."""
+    """Write a use as it is signed: compact JSON, members in the order of `Use`, `line_sha256` only if there is one."""
     members = {member.name: getattr(use, member.name) for member in fields(use)}
     if not use.line_sha256:
         del members["line_sha256"]
