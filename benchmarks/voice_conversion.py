@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import io
+import itertools
 import json
 import shutil
 import subprocess
@@ -38,13 +39,13 @@ from cameo.generators.vocoder import put_together, take_apart
 from cameo.generators.voice_conversion import VoiceAdapter, convert_voice, learn_voice
 
 if TYPE_CHECKING:
+    from cameo.generators.vocoder import VocoderFrames
     from cameo.records import Float32, Float64
 
 LEAST_S = 10.0  # of an owner's speech
 LINE_S = 5.0
-DISTORTION = (
-    10 * np.sqrt(2) / np.log(10) / 2
-)  # WORLD codes ln of power. Source: R. Kubichek, "Mel-cepstral distance measure", 1993
+# To dB; WORLD codes the logarithm of power. Source: R. Kubichek, "Mel-cepstral distance measure", 1993.
+DISTORTION = 10 * np.sqrt(2) / np.log(10) / 2
 DISTORTED_BY = 24  # cepstra that count, as is usual at 16 kHz; the level does not
 SENTENCES = (
     "the morning train was late because of the heavy snow",
@@ -121,9 +122,8 @@ def share_kept(told: list[str], heard: list[str]) -> float:
     return sum(block.size for block in matched) / max(len(told), 1)
 
 
-def distortion_db(before: Float32, after: Float32) -> float:
+def distortion_db(one: VocoderFrames, other: VocoderFrames) -> float:
     """Mel-cepstral distortion where both speak, each with its own mean taken out: what is said, not who says it."""
-    one, other = take_apart(before), take_apart(after)
     count = min(len(one.cepstra), len(other.cepstra))
     both = one.loud[:count] & other.loud[:count]
     levelled: list[Float64] = []
@@ -146,6 +146,7 @@ def measure(owners: list[Owner], lines: dict[int, Float32], judges: dict[str, Em
     """Let every owner say every line."""
     sources = {number: {name: embed(line) for name, embed in judges.items()} for number, line in lines.items()}
     told = {number: words_in(line) for number, line in lines.items()}
+    apart = {number: take_apart(line) for number, line in lines.items()}
     trials = []
     for owner in owners:
         for number, line in lines.items():
@@ -160,7 +161,7 @@ def measure(owners: list[Owner], lines: dict[int, Float32], judges: dict[str, Em
                     {name: float(owner.known[name] @ sources[number][name]) for name in judges},
                     {name: float(owner.known[name] @ after[name]) for name in judges},
                     {name: float(sources[number][name] @ after[name]) for name in judges},
-                    distortion_db(line, made),
+                    distortion_db(apart[number], take_apart(made)),
                     share_kept(spoken, heard) if spoken is not None and heard is not None else None,
                 )
             )
@@ -171,9 +172,10 @@ def measure(owners: list[Owner], lines: dict[int, Float32], judges: dict[str, Em
 def controls(lines: dict[int, Float32]) -> dict[str, float]:
     """Distortion by the vocoder alone, and between different lines: the least and the most there can be."""
     numbers = list(lines)
-    again = [put_together(take_apart(line), len(line)) for line in lines.values()]
-    resynthesised = [distortion_db(line, made) for line, made in zip(lines.values(), again, strict=True)]
-    other = [distortion_db(lines[a], lines[b]) for a, b in zip(numbers, numbers[1:] + numbers[:1], strict=True)]
+    apart = {number: take_apart(line) for number, line in lines.items()}
+    again = [put_together(apart[number], len(line)) for number, line in lines.items()]
+    resynthesised = [distortion_db(one, take_apart(made)) for one, made in zip(apart.values(), again, strict=True)]
+    other = [distortion_db(apart[a], apart[b]) for a, b in zip(numbers, numbers[1:] + numbers[:1], strict=True)]
     result = {"vocoder_db": float(np.mean(resynthesised)), "other_line_db": float(np.mean(other))}
     heard = [(words_in(line), words_in(made)) for line, made in zip(lines.values(), again, strict=True)]
     kept = [share_kept(one, two) for one, two in heard if one is not None and two is not None]
@@ -208,18 +210,15 @@ def summarise(trials: list[Trial], owners: list[Owner]) -> dict[str, Any]:
     summary: dict[str, Any] = {}
     for name in trials[0].before:
         before, after = (np.array([getattr(t, side)[name] for t in trials]) for side in ("before", "after"))
-        gains = {
-            o.number: float(np.mean([t.after[name] - t.before[name] for t in trials if t.owner == o.number]))
-            for o in owners
-        }
+        gains = [np.mean([t.after[name] - t.before[name] for t in trials if t.owner == o.number]) for o in owners]
         summary[name] = {
             "before": float(before.mean()),
             "after": float(after.mean()),
             "to_source": float(np.mean([t.to_source[name] for t in trials])),
             "own": float(np.mean([o.own[name] for o in owners])),
             "lines_nearer": int((after > before).sum()),
-            "owners_nearer": sum(gain > 0 for gain in gains.values()),
-            "least_gain": min(gains.values()),
+            "owners_nearer": int(sum(gain > 0 for gain in gains)),
+            "least_gain": float(min(gains)),
             "nearer_to_owner_than_source": int(sum(t.after[name] > t.to_source[name] for t in trials)),
         }
     return summary
@@ -228,7 +227,8 @@ def summarise(trials: list[Trial], owners: list[Owner]) -> dict[str, Any]:
 def table(summary: dict[str, Any], lines: int, owners: int) -> list[str]:
     """Write the table of `docs/benchmarks.md`."""
     rows = [
-        "| encoder | line to owner | converted to owner | converted to its speaker | owner to themselves | nearer, lines | nearer, owners | least gain of an owner |",
+        "| encoder | line to owner | converted to owner | converted to its speaker | owner to themselves "
+        "| nearer, lines | nearer, owners | least gain of an owner |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, s in summary.items():
@@ -270,9 +270,10 @@ def main() -> None:
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
     judges, readers = encoders(), dict(enumerate(held_out(read_speakers(options.speech))))
-    long = [k for k, reading in readers.items() if find_speech(reading).seconds >= LEAST_S]
-    owners = [meet(k, readers[k], judges) for k in long[: options.owners]]
-    rest = [k for k in reversed(readers) if k not in long[: options.owners] and len(readers[k]) >= LINE_S * RATE_HZ]
+    enough = (k for k, reading in readers.items() if find_speech(reading).seconds >= LEAST_S)
+    chosen = list(itertools.islice(enough, options.owners))
+    owners = [meet(k, readers[k], judges) for k in chosen]
+    rest = [k for k in reversed(readers) if k not in chosen and len(readers[k]) >= LINE_S * RATE_HZ]
     lines = {k: readers[k][: round(LINE_S * RATE_HZ)] for k in rest[: options.sources]}
     if not owners or len(lines) < 2:
         raise SystemExit("too few readers: an owner needs 10 s of speech, and two others have to say something")

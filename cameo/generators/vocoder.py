@@ -6,7 +6,7 @@ applications", 2016, through the package pyworld-prebuilt.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -47,11 +47,21 @@ class VocoderFrames:
         return self.pitch_hz > 0
 
     @property
+    def loudness_db(self) -> Float64:
+        """Power of the envelope, `[T]`."""
+        power = pyworld.decode_spectral_envelope(np.ascontiguousarray(self.cepstra), RATE_HZ, _FFT).sum(1)
+        return np.asarray(10 * np.log10(power + 1e-12))
+
+    @property
     def loud(self) -> Bool:
-        """Whether there is speech at all, `[T]`: within 35 dB of the 95th percentile of the level."""
-        level = pyworld.decode_spectral_envelope(np.ascontiguousarray(self.cepstra), RATE_HZ, _FFT).sum(1)
-        loudness_db = 10 * np.log10(level + 1e-12)
-        return np.asarray(loudness_db > np.percentile(loudness_db, 95) - _LOUD_DB)
+        """Whether there is speech at all, `[T]`: within 35 dB of the 95th percentile of the loudness."""
+        return np.asarray(self.loudness_db > np.percentile(self.loudness_db, 95) - _LOUD_DB)
+
+    def as_loud_as(self, other: VocoderFrames) -> VocoderFrames:
+        """Give every frame the loudness it has in `other`."""
+        cepstra = self.cepstra.copy()
+        cepstra[:, 0] += (other.loudness_db - self.loudness_db) * _level_of_a_db()
+        return replace(self, cepstra=cepstra)
 
 
 def take_apart(sound: Float32) -> VocoderFrames:
@@ -74,6 +84,13 @@ def put_together(frames: VocoderFrames, samples: int) -> Float32:
     made = pyworld.synthesize(np.ascontiguousarray(frames.pitch_hz), envelope, noise, RATE_HZ, STEP_MS)
     made = np.pad(made, (0, max(0, samples - len(made))))[:samples]
     return np.asarray(made, np.float32)
+
+
+@cache
+def _level_of_a_db() -> float:
+    """By how much the first of the cepstra rises when the envelope is one dB louder; the coding is linear in dB."""
+    louder = np.full((1, _FFT // 2 + 1), 10**0.1)
+    return float(pyworld.code_spectral_envelope(louder, RATE_HZ, CEPSTRA)[0, 0])
 
 
 @cache

@@ -18,7 +18,7 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from cameo.errors import CaptureRejected, NotVerified, UsageError
-from cameo.generators.vocoder import CEPSTRA, VocoderFrames, put_together, take_apart
+from cameo.generators.vocoder import CEPSTRA, PITCH_HZ, VocoderFrames, put_together, take_apart
 
 if TYPE_CHECKING:
     from cameo.records import Bool, Float32, Float64
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 SHAPES = CEPSTRA - 1  # the first is the level, which stays the line's
 LAYOUT = {"pitch": (2,), "breath": (1,), "mean": (2, SHAPES), "covariance": (2, SHAPES, SHAPES)}
 LEAST_VOICED = 100  # frames of 5 ms: half a second
-LEAST_UNVOICED = 20
-# Measured on readers that the benchmark does not report on: with less, short lines go wrong.
+# Measured on readers that the benchmark does not report on, and on made-up voices.
 SHRINKAGE, SHRINKAGE_FRAMES = 0.3, 100
+UNVOICED_FRAMES = 100  # with so many, unvoiced sounds count half by themselves, half as all sounds do
+STRETCH = 1.5  # most that a direction is drawn out or pressed together; with more, rare and quiet frames go wrong
 MELODY = (0.7, 1.4)  # factors on how far the pitch moves; more sounds sung or dead
 _BLEND_FRAMES = 2.0  # voicing fades in and out over about 10 ms
 _LEAST_VARIANCE = 1e-3  # of the largest, so that no direction is blown up
@@ -69,10 +70,13 @@ class VoiceAdapter:
             if tuple(t.shape) != shape or t.dtype != torch.float32 or not bool(t.isfinite().all()):
                 raise NotVerified(f"the sealed voice's '{name}' has a wrong shape, type or value", "enrol again")
         voice = cls(**{field.name: tensors[field.name] for field in fields(cls)})
-        low, high = float(np.log(20)), float(np.log(2000))
-        turned = (voice.covariance - voice.covariance.mT).abs().max() <= 1e-4 * voice.covariance.abs().max()
-        if not (low < voice.pitch[0] < high and voice.pitch[1] >= 0 and bool(turned)):
-            raise NotVerified("the sealed voice is none", "enrol again")
+        low, high = float(np.log(PITCH_HZ[0])), float(np.log(PITCH_HZ[1]))
+        covariance = voice.covariance.double()
+        straight = (covariance - covariance.mT).abs().max() <= 1e-4 * covariance.abs().max()
+        # Positive but for rounding: what it is multiplied into stays finite.
+        positive = bool(straight) and bool((torch.linalg.eigvalsh(covariance) > -1e-4 * covariance.abs().max()).all())
+        if not (low <= voice.pitch[0] <= high and voice.pitch[1] >= 0 and positive):
+            raise NotVerified("the sealed voice holds numbers that no voice has", "enrol again")
         return voice
 
 
@@ -120,7 +124,7 @@ def convert_voice(voice: VoiceAdapter, line: Float32) -> Float32:
         cepstra=_move_cepstra(frames, own, voice),
         breath=np.minimum(breath, 0.0),
     )
-    made = put_together(moved, len(line))
+    made = put_together(moved.as_loud_as(frames), len(line))
     wanted, got = (float(np.sqrt(np.mean(np.square(x, dtype=np.float64)))) for x in (line, made))
     made = made * (wanted / max(got, 1e-9))
     return np.asarray(made * min(1.0, _PEAK / max(float(np.abs(made).max()), 1e-9)), np.float32)
@@ -131,10 +135,9 @@ def _measure(frames: VocoderFrames) -> VoiceAdapter | None:
     loud, voiced = frames.loud, frames.voiced
     if (loud & voiced).sum() < LEAST_VOICED:
         return None
-    # Without unvoiced sounds, all of them stand in: the map is then that of the whole.
-    unvoiced = loud & ~voiced if (loud & ~voiced).sum() >= LEAST_UNVOICED else loud
     pitch = np.log(frames.pitch_hz[voiced])
-    means, covariances = zip(*(_gaussian(frames.cepstra[of, 1:]) for of in (loud & voiced, unvoiced)), strict=True)
+    with_voice, without, all_of_it = (frames.cepstra[of, 1:] for of in (loud & voiced, loud & ~voiced, loud))
+    means, covariances = zip(_gaussian(with_voice), _backed(without, _gaussian(all_of_it)), strict=True)
     values = {
         "pitch": np.array([np.median(pitch), pitch.std()]),
         "breath": frames.breath[loud & voiced].mean(0)[:1],
@@ -149,6 +152,15 @@ def _gaussian(rows: Float64) -> tuple[Float64, Float64]:
     covariance = np.cov(rows.T)
     share = (SHRINKAGE * len(rows) + SHRINKAGE_FRAMES) / (len(rows) + SHRINKAGE_FRAMES)
     return rows.mean(0), (1 - share) * covariance + share * np.diag(np.diag(covariance))
+
+
+def _backed(rows: Float64, whole: tuple[Float64, Float64]) -> tuple[Float64, Float64]:
+    """Mean and covariance of rows `[n, 31]`, filled up from those of the whole where there are few."""
+    if len(rows) < 2:
+        return whole
+    share = len(rows) / (len(rows) + UNVOICED_FRAMES)
+    mean, covariance = (share * own + (1 - share) * other for own, other in zip(_gaussian(rows), whole, strict=True))
+    return mean, covariance
 
 
 def _move_pitch(pitch_hz: Float64, own: VoiceAdapter, voice: VoiceAdapter) -> Float64:
@@ -173,9 +185,10 @@ def _move_cepstra(frames: VocoderFrames, own: VoiceAdapter, voice: VoiceAdapter)
 
 
 def _transport(here: Float64, there: Float64) -> Float64:
-    """The symmetric matrix that carries one covariance into the other and moves the least; see the module's source."""
+    """The symmetric matrix that carries one covariance into the other and moves the least, within `STRETCH`."""
     root, back = _power(here, 0.5), _power(here, -0.5)
-    return np.asarray(back @ _power(root @ there @ root, 0.5) @ back)
+    values, vectors = np.linalg.eigh(back @ _power(root @ there @ root, 0.5) @ back)
+    return np.asarray((vectors * np.clip(values, 1 / STRETCH, STRETCH)) @ vectors.T)
 
 
 def _power(matrix: Float64, exponent: float) -> Float64:
