@@ -84,8 +84,8 @@ def test_it_stays_the_line(said: Float32, line: VocoderFrames, speech: dict[int,
     assert np.sqrt(np.mean(said**2)) == pytest.approx(np.sqrt(np.mean(sound**2)), rel=0.05)
     heard = take_apart(said)
     both = line.loud & heard.loud & line.voiced & heard.voiced
-    melody = [np.log(frames.pitch_hz[both]) for frames in (line, heard)]
-    assert np.corrcoef(*melody)[0, 1] > 0.8
+    asked, sung = (np.log(frames.pitch_hz[both]) for frames in (line, heard))
+    assert np.corrcoef(asked, sung)[0, 1] > 0.8
     shapes = [frames.cepstra[both, 1:12] - frames.cepstra[both, 1:12].mean(0) for frames in (line, heard)]
     assert np.corrcoef(shapes[0].ravel(), shapes[1].ravel())[0, 1] > 0.7, "the same sounds at the same times"
 
