@@ -51,7 +51,8 @@ def middle_hz(frames: VocoderFrames) -> float:
 def test_the_vocoder_gives_back_what_it_took_apart(speech: dict[int, Float32], line: VocoderFrames) -> None:
     sound = speech[SPEAKER]
     again = put_together(line, len(sound))
-    assert (len(again), again.dtype) == (len(sound), np.float32)
+    assert len(again) == len(sound)
+    assert again.dtype == np.float32
     heard = take_apart(again)
     assert middle_hz(heard) == pytest.approx(middle_hz(line), rel=0.03)
     both = line.loud & heard.loud
@@ -79,7 +80,8 @@ def test_an_encoder_that_took_no_part_hears_the_owner(said: Float32, speech: dic
 
 def test_it_stays_the_line(said: Float32, line: VocoderFrames, speech: dict[int, Float32]) -> None:
     sound = speech[SPEAKER]
-    assert (len(said), said.dtype) == (len(sound), np.float32)
+    assert len(said) == len(sound)
+    assert said.dtype == np.float32
     assert np.abs(said).max() <= 1
     assert np.sqrt(np.mean(said**2)) == pytest.approx(np.sqrt(np.mean(sound**2)), rel=0.05)
     heard = take_apart(said)
