@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 STEP_MS = 5.0
 CEPSTRA = 32  # of the envelope on the mel scale; fewer blur the formants of high voices
-BANDS = 1  # in which the breath is measured: WORLD has one up to 16 kHz
 PITCH_HZ = (65.0, 450.0)  # where it is looked for; below lies the hum of the mains
 _FFT = 1024  # as WORLD chooses for 16 kHz
 _LOUD_DB = 35.0  # frames within this range of the loudest count as speech

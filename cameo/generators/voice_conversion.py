@@ -2,8 +2,9 @@
 
 What is known of a voice are a few Gaussians: of its pitch, and of its spectral envelope with and without voicing. A
 line is moved from its own Gaussians to those of the person; what is said, its timing and its melody stay the line's.
-Source: A. Takashima and others use the same normalisation of the pitch; the map between two Gaussians that moves the
-least is in G. Peyré and M. Cuturi, "Computational optimal transport", 2019, remark 2.31.
+Source: the pitch by log-Gaussian normalisation, K. Liu, J. Zhang and Y. Yan, "High quality voice conversion through
+phoneme-based linear mapping functions with STRAIGHT for Mandarin", 2007; the map between two Gaussians that moves the
+least, G. Peyré and M. Cuturi, "Computational optimal transport", 2019, remark 2.31.
 """
 
 from __future__ import annotations
