@@ -39,7 +39,9 @@ def cast(
         progress: called with a label and 0..1.
 
     Raises:
-        UsageError: no such file or generator, `out` does not end in .mp4, or `frames` or `seed` is out of range.
+        UsageError: no such file or generator, `out` does not end in .mp4, `frames` or `seed` is out of range, or there
+            is a line to say that is no speech, or that the double or the generator has no voice for.
+        ClipError: the line cannot be read.
         NotVerified: the file, the grant or the proof is not what its signer signed, or was tuned for other weights.
         NotPermitted: the keys or the grant do not open it for this use; `code` says why. No clip is left then.
         OutputError: the clip cannot be written.

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from cameo import __version__
+from cameo.adapt.export import voice_bytes
 from cameo.adapt.judge import Judges
 from cameo.adapt.others import rendered_people, rendered_voices
 from cameo.adapt.recipe import Recipe
@@ -29,11 +30,13 @@ from cameo.embed.person import pool_face, pool_windows
 from cameo.errors import UsageError
 from cameo.faces.track import track_faces
 from cameo.files import require_writable
+from cameo.generators.base import LineSpeaker, taught
 from cameo.grants.guard import list_digest
 from cameo.recognising import hear_answer
 from cameo.records import Enrollment, Precedents, RecordedFile, SealedFile
 from cameo.seal.bundle import Part
 from cameo.seal.checkpoint import SealedCheckpoint
+from cameo.seal.manifest import part_modality
 from cameo.seal.terms import ConsentTerms, allows_generator, resolve_terms, today
 
 if TYPE_CHECKING:
@@ -54,12 +57,14 @@ if TYPE_CHECKING:
         Verdict,
     )
     from cameo.seal.bundle import VerifiedBundle
-    from cameo.seal.manifest import Modality
 
 Progress = Callable[[str, float], None]
 StrPath = str | os.PathLike[str]
 NOBODY = Precedents("nobody")  # was looked for: a double that is tuned again was compared when it was enrolled
-_LIBRARIES = ("torch", "diffusers", "peft", "opencv-python", "onnxruntime", "silero-vad", "cryptography", "numpy")
+_LIBRARIES = (
+    "torch", "diffusers", "peft", "opencv-python", "onnxruntime", "silero-vad", "pyworld-prebuilt", "cryptography",
+    "numpy",
+)  # fmt: skip
 
 
 class Steps:
@@ -201,24 +206,28 @@ def learn(
         CameoError: the recording is too short, or the loss is not a number.
         OutputError: the unfinished run cannot be kept.
     """
+    # The voice first, because it takes a second and may be refused.
+    with steps("learning the voice"):
+        voice_parts = _learned_voice(generator, seen.speech)
     with steps("tuning"):
         usable = torch.from_numpy(np.array([not reason for reason in seen.quality.reasons]))
         footage = generator.footage(seen.clip, seen.track, usable)
         chosen = recipe or Recipe.for_generator(generator.id)
         face, voice = encoders
-        other_voices = rendered_voices() if "voice" in generator.modalities else ()
+        other_voices = rendered_voices() if "voice" in taught(generator) else ()
         judges = Judges(face.embed, rendered_people(), voice.embed_windows, other_voices)
         # What two runs must share so that one can go on with the other's tuning.
         settings = (repr(_versions()), generator.id, generator.base_digest, face.info.digest, voice.info.digest)
         store = SealedCheckpoint(keys, seen.clip.source.sha256, *settings, repr(chosen), tell=steps.tell)
         adapter = tune(generator, footage, judges, chosen, store, steps.progress)
+        adapter = replace(adapter, parts={**adapter.parts, **voice_parts})
     return adapter, store
 
 
 def adapter_parts(adapter: Adapter) -> list[Part]:
     """Turn an adapter into the parts that are sealed."""
     return [
-        Part(name, _modality(name), data, adapter.generator, adapter.base_digest)
+        Part(name, part_modality(name) or "", data, adapter.generator, adapter.base_digest)
         for name, data in sorted(adapter.parts.items())
     ]
 
@@ -232,8 +241,12 @@ def adapter_facts(adapter: Adapter) -> dict[str, str | int | float | bool]:
     return facts
 
 
-def _modality(name: str) -> Modality:
-    return "voice" if name.endswith(".voice") else "face"
+def _learned_voice(generator: Generator, speech: Speech) -> dict[str, bytes]:
+    """Learn the voice for a generator that has a closed form for it."""
+    if not isinstance(generator, LineSpeaker):
+        return {}
+    facts = {"generator": generator.id, "base_model_sha256": generator.base_digest}
+    return {f"adapter.{generator.id}.voice": voice_bytes(generator.fit_voice(speech.samples), facts)}
 
 
 def usable_terms(terms: ConsentTerms, generators: Sequence[str], wanted: str) -> ConsentTerms:

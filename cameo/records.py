@@ -409,6 +409,7 @@ class Use:
         pixels: width times height of a frame.
         seed: of the generation.
         commercial: whether it is for a commercial end.
+        line_sha256: hex, of the file with the line that is spoken; "" when nothing is.
     """
 
     action: str
@@ -421,6 +422,7 @@ class Use:
     pixels: int
     seed: int = 0
     commercial: bool = False
+    line_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,12 +28,13 @@ from cameo.generators.pipeline import as_frames
 from cameo.generators.shelf import generator_for
 from cameo.media import write_mp4
 from cameo.records import Use
+from cameo.speaking import add_line
 from cameo.unlocking import unlock
 
 if TYPE_CHECKING:
     from cameo.crypto.provider import KeyProvider
     from cameo.generators.base import Generator
-    from cameo.records import UInt8
+    from cameo.records import Float32, UInt8
     from cameo.unlocking import Borrowed, Opened
 
 StrPath = str | os.PathLike[str]
@@ -62,6 +63,8 @@ class CastOptions:
         steps: of sampling; None takes the generator's own.
         modalities: what of the person is opened and used: "face", "voice".
         commercial: whether the clip is for a commercial end.
+        say: a sound file, 1 to 60 s of somebody speaking; the double says the same, in the owner's voice. The line is
+            cut off where `frames` ends. Nobody judges its words: the prompt's rules do not hear it.
     """
 
     purpose: str = ""
@@ -73,6 +76,7 @@ class CastOptions:
     steps: int | None = None
     modalities: tuple[str, ...] = ("face",)
     commercial: bool = False
+    say: StrPath | None = None
 
 
 class Stage:
@@ -147,7 +151,7 @@ class Stage:
             return
         out, clip = self._clip
         with atomic_path(out) as temporary:
-            write_mp4(temporary, clip.frames, self.engine.fps, clip.sound, clip.rate_hz or RATE_HZ)
+            write_mp4(temporary, clip.frames, self.engine.fps, _mono(clip), clip.rate_hz or RATE_HZ)
             self._opened.release(sha256_hex(temporary.read_bytes()))
 
     def begin(self) -> None:
@@ -192,8 +196,11 @@ def on_stage(
 ) -> Iterator[Stage]:
     """Open a double for one clip and load it into a generator; see `plug` and `casting.cast`."""
     wanted = Direction(options.frames, options.seed, options.prompt, options.size, options.steps)
+    line_sha256 = ""
+    if options.say is not None:
+        wanted, line_sha256 = add_line(wanted, options.say, engine, bundle)
     direction = engine.settle(wanted)
-    use = _use(engine, options, direction)
+    use = _use(engine, options, direction, line_sha256)
     # 1. Verify double, grant, proof and consent, spend a use, and only then decrypt.
     with unlock(bundle, use, keys=keys, borrowed=borrowed, generator_parts_only=True) as opened:
         # 2. Plug, generate, unplug: afterwards the generator is as before.
@@ -303,7 +310,8 @@ def require_clip_name(out: StrPath) -> None:
     require_writable(out)
 
 
-def _use(engine: Generator, options: CastOptions, direction: Direction) -> Use:
+def _use(engine: Generator, options: CastOptions, direction: Direction, line_sha256: str) -> Use:
+    modalities = tuple(dict.fromkeys((*options.modalities, *(("voice",) if line_sha256 else ()))))
     width, height = direction.area
     times = _times(width)  # as it leaves, not as it is generated
     return Use(
@@ -311,13 +319,18 @@ def _use(engine: Generator, options: CastOptions, direction: Direction) -> Use:
         purpose=options.purpose,
         prompt=options.prompt,
         generator=engine.id,
-        outputs=("video", "audio") if "voice" in options.modalities else ("video",),
-        modalities=options.modalities,
+        outputs=("video", "audio") if "voice" in modalities else ("video",),
+        modalities=modalities,
         seconds=direction.length / engine.fps,
         pixels=width * height * times**2,
         seed=options.seed,
         commercial=options.commercial,
+        line_sha256=line_sha256,
     )
+
+
+def _mono(clip: Performance) -> Float32 | None:
+    return None if clip.sound is None else np.asarray(clip.sound.mean(0), np.float32)
 
 
 def _times(side: int) -> int:

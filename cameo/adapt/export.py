@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -39,6 +40,11 @@ def lora_bytes(denoiser: nn.Module, adapter: str, config: LoraConfig, facts: dic
 def identity_bytes(identity: Identity, modality: str, facts: dict[str, str]) -> bytes:
     """Serialise everything else of a modality that makes the generator show the person."""
     return _repeatable(save(identity.tensors(modality), {"format": "pt", **facts}))
+
+
+def voice_bytes(voice: Mapping[str, Tensor], facts: dict[str, str]) -> bytes:
+    """Serialise a voice that was learned in closed form."""
+    return _repeatable(save(dict(voice), {"format": "pt", **facts}))
 
 
 def _repeatable(data: bytes) -> bytes:

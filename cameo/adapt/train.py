@@ -19,6 +19,7 @@ from cameo.adapt.state import ALL_STEPS, BY_STEPS, CLOSED_FORM, CheckpointStore,
 from cameo.adapt.team import Team
 from cameo.adapt.watch import Watch
 from cameo.errors import CameoError
+from cameo.generators.base import taught
 from cameo.generators.lora import add_loras, remove_lora
 from cameo.generators.quantised import require_eight_bit
 from cameo.records import Adapter, TuningStep
@@ -62,7 +63,7 @@ def tune(
     torch.manual_seed(recipe.seed)
     identity = generator.fit_identity(train)
     denoiser = generator.denoiser
-    targets = {m: generator.lora_targets(m) for m in generator.modalities if m != "voice" or len(train.sound)}
+    targets = {m: generator.lora_targets(m) for m in taught(generator) if m != "voice" or len(train.sound)}
     configs = {modality: lora_config(regex, recipe.rank) for modality, regex in targets.items()}
     try:
         add_loras(denoiser, configs)

@@ -13,6 +13,7 @@ from cameo.adapt.copying import CopyControl
 from cameo.adapt.judge import Judge, Judges, Verdict, mean_direction
 from cameo.adapt.state import Judgement
 from cameo.adapt.voice_judge import VoiceJudge
+from cameo.generators.base import taught
 from cameo.records import Mistake, TuningStep
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Watch:
         self._face = Judge(judges.face, (np.asarray(self._held.frames[self._frames]), self._poses), judges.others)
         self._copies = CopyControl(_usable(self._train), _usable(self._held))
         self._voice = None
-        if "voice" in generator.modalities and judges.voice is not None and len(self._held.sound):
+        if "voice" in taught(generator) and judges.voice is not None and len(self._held.sound):
             self._voice = VoiceJudge(judges.voice, np.asarray(self._held.sound, np.float32), judges.speech)
         self._real: dict[int, Float32 | None] = {}
 

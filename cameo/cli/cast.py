@@ -34,6 +34,7 @@ def cast(words: Sequence[str]) -> None:
         seed=options.seed,
         frames=options.frames,
         commercial=options.commercial,
+        say=options.say,
     )
     with terminal.progress() as progress:
         clip = run(options.file, keys=keys, borrowed=borrowed, out=options.out, options=chosen, progress=progress)
@@ -67,7 +68,12 @@ def _read(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="MP4", help="the video to write")
     parser.add_argument("--generator", default="reference", metavar="NAME", help="default: reference")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="another seed, another motion (default 0)")
-    parser.add_argument("--frames", type=int, metavar="N", help="8 to 1500 (default: the generator's own, 100)")
+    parser.add_argument(
+        "--frames", type=int, metavar="N", help="8 to 1500 (default: the generator's own, 100, or as long as the line)"
+    )
+    parser.add_argument(
+        "--say", type=Path, metavar="SOUND", help="a spoken line, 1 to 60 s: the double says it, in its owner's voice"
+    )
     parser.add_json()
     return parser.parse_args(words)
 

@@ -18,6 +18,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from cameo.errors import NotVerified, UsageError
+from cameo.generators.base import LineSpeaker, taught
 from cameo.generators.digest import weights_digest
 from cameo.generators.lora import remove_lora
 
@@ -41,7 +42,9 @@ def plug(generator: Generator, parts: Mapping[str, bytes]) -> Iterator[Identity]
         UsageError: the double has no parts for this generator, or something is plugged in already.
         NotVerified: the parts belong to other base weights, or do not fit them.
     """
-    modalities = [m for m in generator.modalities if f"adapter.{generator.id}.{m}" in parts]
+    voice = f"adapter.{generator.id}.voice"  # of a generator that speaks it is no LoRA, and has no identity part
+    spoken = isinstance(generator, LineSpeaker) and voice in parts
+    modalities = [m for m in taught(generator) if f"adapter.{generator.id}.{m}" in parts]
     names = [f"{kind}.{generator.id}.{m}" for m in modalities or ["face"] for kind in ("adapter", "identity")]
     missing = [name for name in names if name not in parts]
     if missing:
@@ -49,7 +52,7 @@ def plug(generator: Generator, parts: Mapping[str, bytes]) -> Iterator[Identity]
     if getattr(generator.denoiser, "peft_config", None):
         raise UsageError("another adapter is plugged into this generator", "unplug it, or load the generator afresh")
     digest = generator.base_digest
-    read = {name: _read(parts[name], name, digest) for name in names}
+    read = {name: _read(parts[name], name, digest) for name in [*names, *([voice] if spoken else [])]}
     before = weights_digest(generator.denoiser)
     try:
         for modality in modalities:
@@ -58,6 +61,8 @@ def plug(generator: Generator, parts: Mapping[str, bytes]) -> Iterator[Identity]
         generator.denoiser.set_adapters([NAME + modality for modality in modalities])
         sealed = [read[f"identity.{generator.id}.{modality}"] for modality in modalities]
         person = generator.load_identity({key: value for one in sealed for key, value in one.items()})
+        if isinstance(generator, LineSpeaker) and spoken:
+            person = generator.give_voice(person, read[voice])
         with generator.wearing(person):
             yield person
     finally:

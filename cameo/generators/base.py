@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -198,7 +198,7 @@ class Generator(Protocol):
         ...
 
     def lora_targets(self, modality: str) -> str:
-        """Return the regular expression of the modules that a modality's LoRA adapts."""
+        """Return the regular expression of the modules that a modality's LoRA adapts; "" if it needs none."""
         ...
 
     def footage(self, clip: Clip, track: FaceTrack, usable: Tensor) -> Footage:
@@ -248,4 +248,33 @@ class Generator(Protocol):
 
     def wearing(self, identity: Any) -> AbstractContextManager[None]:
         """Let everything generated inside the block be conditioned on the person, also by the wrapped pipeline."""
+        ...
+
+
+def taught(generator: Generator) -> tuple[str, ...]:
+    """Which modalities of a generator a LoRA learns; the others have a closed form, see `LineSpeaker`."""
+    return tuple(modality for modality in generator.modalities if generator.lora_targets(modality))
+
+
+@runtime_checkable
+class LineSpeaker(Protocol):
+    """A generator that says a given line in a person's voice, and learns that voice in closed form, not by descent.
+
+    Its `lora_targets("voice")` is "": the denoiser has no part in it.
+    """
+
+    def fit_voice(self, speech: Float32) -> Mapping[str, Tensor]:
+        """Learn a voice from `[N]` mono at 16 kHz without pauses; what is sealed, by name.
+
+        Raises:
+            CaptureRejected: there is no voice in it.
+        """
+        ...
+
+    def give_voice(self, identity: Any, tensors: Mapping[str, Tensor]) -> Identity:
+        """Return the identity with the sealed voice, after checking its names, shapes and values.
+
+        Raises:
+            NotVerified: the tensors are no voice of this generator.
+        """
         ...

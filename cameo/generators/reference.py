@@ -1,6 +1,7 @@
 """The reference generator: ships with the package, trained on rendered people only, runs on a CPU.
 
-A tiny Wan transformer (`reference_net`) redraws a person's warped reference frames along a motion.
+A tiny Wan transformer (`reference_net`) redraws a person's warped reference frames along a motion. A line is spoken in
+the person's voice without it (`voice_conversion`); the lips follow the sound.
 """
 
 from __future__ import annotations
@@ -20,15 +21,16 @@ from safetensors.torch import load
 from torch import Tensor
 
 from cameo.errors import UsageError
-from cameo.generators.base import Direction, Footage, Motion, Performance, Takes
+from cameo.generators.base import RATE_HZ, Direction, Footage, Motion, Performance, Takes
 from cameo.generators.framing import Frame, frame_face
-from cameo.generators.motion_track import wander
+from cameo.generators.motion_track import speak, wander
 from cameo.generators.reference_net import CHANNELS, FPS, FRAMES, SIZE, ReferenceNet, sample_latent
 from cameo.generators.reference_training import TrainingChunks
 from cameo.generators.references import ReferenceIdentity, as_chunks, neutral_identity, show_chunks
+from cameo.generators.voice_conversion import VoiceAdapter, convert_voice, learn_voice, require_voiced
 
 if TYPE_CHECKING:
-    from cameo.records import Clip, FaceTrack, UInt8
+    from cameo.records import Clip, FaceTrack, Float32, UInt8
 
 LORA_TARGETS = (
     r"(blocks\.\d+\.(attn1|attn2)\.(to_q|to_k|to_v|to_out\.0)|blocks\.\d+\.ffn\.net\.(0\.proj|2)"
@@ -45,7 +47,7 @@ class ReferenceGenerator:
 
     id = "reference"
     fps = FPS
-    modalities = ("face",)
+    modalities = ("face", "voice")
 
     def __init__(self, weights: bytes) -> None:
         self.base_digest = hashlib.sha256(weights).hexdigest()
@@ -61,10 +63,10 @@ class ReferenceGenerator:
         return self.net.transformer
 
     def lora_targets(self, modality: str) -> str:
-        """Return the regular expression of the modules that a modality's LoRA adapts."""
-        if modality != "face":
+        """Return the regular expression of the modules that a modality's LoRA adapts; "" for the voice."""
+        if modality not in self.modalities:
             raise ValueError(f"the reference generator has no {modality} modality")
-        return LORA_TARGETS
+        return LORA_TARGETS if modality == "face" else ""
 
     def footage(self, clip: Clip, track: FaceTrack, usable: Tensor) -> Footage:
         """Cut a recording to 64 x 64 frames that follow the head, 25 a second."""
@@ -77,6 +79,14 @@ class ReferenceGenerator:
     def load_identity(self, tensors: Mapping[str, Tensor]) -> ReferenceIdentity:
         """Rebuild an identity from sealed tensors, checking names and shapes."""
         return ReferenceIdentity.load(tensors)
+
+    def fit_voice(self, speech: Float32) -> Mapping[str, Tensor]:
+        """Learn a voice in closed form."""
+        return learn_voice(speech).tensors()
+
+    def give_voice(self, identity: ReferenceIdentity, tensors: Mapping[str, Tensor]) -> ReferenceIdentity:
+        """Return the identity with the sealed voice."""
+        return replace(identity, voice=VoiceAdapter.load(tensors))
 
     def lessons(
         self, footage: Footage, identity: ReferenceIdentity, drop_aids: float, face_weight: float = 1.0
@@ -96,19 +106,32 @@ class ReferenceGenerator:
         """Fill in the one size there is.
 
         Raises:
-            UsageError: another size or other steps are asked for.
+            UsageError: another size or other steps are asked for, or the line has no voice in it.
         """
         if direction.size not in (None, (SIZE, SIZE)) or direction.steps not in (None, STEPS):
             hint = "leave size and steps out, or choose another generator"
             raise UsageError(f"the reference generator makes {SIZE} x {SIZE} pixels in one step", hint)
+        if direction.line is not None:
+            require_voiced(direction.line.numpy())
         return replace(direction, frames=direction.frames or LENGTH, size=(SIZE, SIZE), steps=STEPS)
 
     def perform(
         self, identity: ReferenceIdentity, direction: Direction, pulse: Callable[[float], None] | None = None
     ) -> Performance:
-        """Generate a clip along a motion within the person's habits, made up from the seed."""
-        motion = wander(identity, direction.length, direction.seed)
-        return Performance(self.sample(identity, motion, direction.seed, True, pulse))
+        """Generate a clip along a motion within the person's habits, from the seed; a line moves the lips.
+
+        Raises:
+            UsageError: there is a line, and the identity has no voice.
+        """
+        if direction.line is None:
+            motion = wander(identity, direction.length, direction.seed)
+            return Performance(self.sample(identity, motion, direction.seed, True, pulse))
+        if identity.voice is None:
+            raise UsageError("the person's voice is not at hand", "unlock the voice, too, or leave the line out")
+        line: Float32 = direction.line.numpy()
+        motion = speak(identity, line, RATE_HZ, direction.length, direction.seed)
+        sound = convert_voice(identity.voice, line)
+        return Performance(self.sample(identity, motion, direction.seed, True, pulse), sound[None], RATE_HZ)
 
     def wearing(self, identity: ReferenceIdentity) -> AbstractContextManager[None]:
         """Do nothing: the network is given the person with every call."""

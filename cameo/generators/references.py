@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,6 +22,7 @@ from cameo.generators.reference_net import (
     Conditions,
     ReferenceNet,
 )
+from cameo.generators.voice_conversion import VoiceAdapter
 from cameo.generators.warp import draw_driver, look, warp_to
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class ReferenceIdentity:
     `[7, 64, 64, 3]` and scale `[2, 6]` of the `Appearance` (all zero: not learned yet); share `[160, 8, 8]` of the
     reference in the expected latent, the rest is the appearance; variance `[160, 8, 8]` around it, alone_variance if no
     references are given; trust `[160]`: share of the network's correction that is applied; identity `[32]` and tokens
-    `[4, 64]`: inputs of the network.
+    `[4, 64]`: inputs of the network. voice: what is known of it, if that was unlocked; a part of its own when sealed.
     """
 
     frames: Tensor
@@ -79,6 +80,7 @@ class ReferenceIdentity:
     trust: nn.Parameter
     identity: nn.Parameter
     tokens: nn.Parameter
+    voice: VoiceAdapter | None = None
 
     def __post_init__(self) -> None:
         for name in LEARNED_LAYOUT:
@@ -128,7 +130,7 @@ class ReferenceIdentity:
                 raise NotVerified(f"the sealed identity's '{name}' has a wrong shape, type or value", "enrol again")
         if len({len(tensors[name]) for name in REFERENCE_LAYOUT}) != 1:
             raise NotVerified("the sealed identity's references differ in number", "enrol again")
-        values: dict[str, Any] = {f.name: tensors[f.name] for f in fields(cls)}
+        values: dict[str, Any] = {name: tensors[name] for name in LAYOUT}
         return cls(**values)
 
 

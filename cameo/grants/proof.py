@@ -6,6 +6,7 @@ answer of the host.
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Annotated
 
 import msgspec
@@ -35,14 +36,22 @@ class ProofClaims(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cnf: Confirmation | None = None
 
 
+def write_use(use: Use) -> bytes:
+    """Write a use as it is signed: compact JSON, members in the order of `Use`, `line_sha256` only if there is one."""
+    members = {member.name: getattr(use, member.name) for member in fields(use)}
+    if not use.line_sha256:
+        del members["line_sha256"]
+    return encode_json(members)
+
+
 def use_sha256(use: Use) -> str:
-    """Hash a use: SHA-256 (hex) of its compact JSON, members in the order of `Use`.
+    """Hash a use: SHA-256 (hex) of what `write_use` makes of it.
 
     Raises:
         NotPermitted: "prompt_refused": its words are no Unicode text.
     """
     try:
-        return sha256_hex(encode_json(use))
+        return sha256_hex(write_use(use))
     except UnicodeEncodeError:
         message = "the request holds half a character"
         raise NotPermitted(message, "write the prompt as UTF-8 text", "prompt_refused") from None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
 
+from cameo.crypto.encoding import SHA256_HEX
 from cameo.errors import NotPermitted
 from cameo.records import Use
 
@@ -60,15 +62,18 @@ def require_narrower(child: Scope, parent: Scope) -> None:
 
 
 def require_possible(use: Use) -> None:
-    """Check that a use has a length and a size.
+    """Check that a use has a length and a size, and that the line it names can be one.
 
     Raises:
-        NotPermitted: "too_long" or "too_large": it is negative, or no number.
+        NotPermitted: "too_long" or "too_large": it is negative, or no number; "out_of_scope": what stands for the line
+            is no digest.
     """
     if not 0 <= use.seconds <= _LONGEST_S:
         raise NotPermitted(f"a clip cannot last {use.seconds:g} s", "ask for a length that is one", "too_long")
     if not 0 <= use.pixels <= _LARGEST:
         raise NotPermitted(f"a frame cannot have {use.pixels} pixels", "ask for a size that is one", "too_large")
+    if use.line_sha256 and not re.match(SHA256_HEX, use.line_sha256):
+        raise NotPermitted("the line is not named by a SHA-256 digest", "give 64 hex characters", "out_of_scope")
 
 
 def require_covered(scope: Scope, use: Use) -> None:

@@ -97,7 +97,9 @@ class ConsentTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     words: Annotated[tuple[WordRule, ...], msgspec.Meta(max_length=64)] = ()
 
 
-DEFAULT_TERMS = ConsentTerms((Purpose("personal", "clips the owner makes of themselves", "owner"),))
+DEFAULT_TERMS = ConsentTerms(
+    (Purpose("personal", "clips the owner makes of themselves", "owner", outputs=("video", "audio")),)
+)
 
 
 def parse_terms(text: str, what: str = "the consent file") -> ConsentTerms:

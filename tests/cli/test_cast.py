@@ -52,6 +52,17 @@ def test_json(cli: Cli, enrolled: Enrolled, key: Path, tmp_path: Path) -> None:
     assert told["bundle_id"] == enrolled.made.sealed.bundle_id
 
 
+def test_a_line(cli: Cli, enrolled: Enrolled, key: Path, selfie: Path, tmp_path: Path) -> None:
+    """Its own recording, said again."""
+    out = tmp_path / "clip.mp4"
+    done = cli("cast", enrolled.double, "--key", key, "-o", out, "--say", selfie, "--frames", 40, "--json")
+    assert done.status == 0, done.err
+    assert json.loads(done.out)["seconds"] == pytest.approx(1.6)
+    missing = cli("cast", enrolled.double, "--key", key, "-o", out, "--say", tmp_path / "no.wav")
+    assert missing.status == 2
+    assert "no such file" in missing.err
+
+
 @pytest.mark.parametrize(
     ("words", "status"),
     [

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime
 
+import msgspec
 import pytest
 
 from cameo.cli.consent import ask_terms
 from cameo.errors import UsageError
-from cameo.seal.terms import PROHIBITIONS, ConsentTerms, Purpose, parse_terms
+from cameo.seal.terms import DEFAULT_TERMS, PROHIBITIONS, ConsentTerms, parse_terms
 
 from .test_enroll import Terminal
 
@@ -23,10 +24,11 @@ def answered(monkeypatch: pytest.MonkeyPatch, *answers: str) -> ConsentTerms:
     return terms
 
 
-def test_enter_takes_the_narrowest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_enter_allows_the_owner_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     terms = answered(monkeypatch, *[""] * 6)
-    purpose = Purpose("personal", "clips the owner makes of themselves", "owner", valid_until=datetime.date(2027, 3, 1))
-    assert terms == ConsentTerms((purpose,))
+    (personal,) = DEFAULT_TERMS.purposes
+    assert (personal.audience, personal.outputs) == ("owner", ("video", "audio"))
+    assert terms == ConsentTerms((msgspec.structs.replace(personal, valid_until=datetime.date(2027, 3, 1)),))
 
 
 def test_every_answer_counts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from cameo.adapt.export import identity_bytes, lora_bytes, lora_config
+from cameo.adapt.export import identity_bytes, lora_bytes, lora_config, voice_bytes
 from cameo.condition.plug import plug
 from cameo.errors import NotVerified, UsageError
 from cameo.generators.base import Footage
@@ -20,8 +20,9 @@ from cameo.generators.digest import weights_digest
 from cameo.generators.lora import remove_lora
 from cameo.generators.reference import ReferenceGenerator
 from cameo.generators.references import ReferenceIdentity
+from cameo.synthetic.voice import speak
 
-ADAPTER, IDENTITY = "adapter.reference.face", "identity.reference.face"
+ADAPTER, IDENTITY, VOICE = "adapter.reference.face", "identity.reference.face", "adapter.reference.voice"
 
 
 @pytest.fixture(scope="module")
@@ -177,3 +178,55 @@ def test_a_double_without_the_parts_says_which(
     left = {key: data for key, data in parts.items() if key != name}
     with pytest.raises(UsageError, match=name), plug(generator, left):
         pytest.fail("plugged in")
+
+
+@pytest.fixture(scope="module")
+def voice(generator: ReferenceGenerator) -> bytes:
+    """A made-up person's voice, as enrolling would export it."""
+    speech = np.asarray(speak(3, 3.0, 25.0).sound, np.float32)
+    return voice_bytes(generator.fit_voice(speech), {"base_model_sha256": generator.base_digest})
+
+
+def test_a_voice_is_plugged_in_when_it_was_unlocked(
+    generator: ReferenceGenerator, parts: dict[str, bytes], voice: bytes
+) -> None:
+    with plug(generator, parts) as person:
+        assert isinstance(person, ReferenceIdentity) and person.voice is None
+    with plug(generator, {**parts, VOICE: voice}) as person:
+        assert isinstance(person, ReferenceIdentity) and person.voice is not None
+        assert torch.equal(person.voice.mean, load(voice)["mean"])
+
+
+def test_the_bytes_of_a_voice_are_the_same_again(generator: ReferenceGenerator, voice: bytes) -> None:
+    facts = {"base_model_sha256": generator.base_digest}
+    assert voice_bytes(load(voice), facts) == voice
+    assert len(voice) < 200_000
+
+
+SPOILED_VOICE: dict[str, Callable[[dict[str, Tensor], dict[str, str]], object]] = {
+    "nan": lambda t, f: t["mean"][0, 0].fill_(torch.nan),
+    "stray": lambda t, f: t.update(more=torch.zeros(1)),
+    "missing": lambda t, f: t.pop("pitch"),
+    "shape": lambda t, f: t.update(covariance=torch.zeros(2, 3, 3)),
+    "type": lambda t, f: t.update(mean=t["mean"].half()),
+    "base": lambda t, f: f.update(base_model_sha256="0" * 64),
+    "no base": lambda t, f: f.pop("base_model_sha256"),
+}
+
+
+@pytest.mark.parametrize("name", SPOILED_VOICE)
+def test_a_voice_that_does_not_fit_is_refused_and_leaves_no_trace(
+    generator: ReferenceGenerator, parts: dict[str, bytes], voice: bytes, name: str
+) -> None:
+    weights = raw_weights(generator)
+    with (
+        pytest.raises(NotVerified),
+        plug(generator, {**parts, VOICE: rewrite(voice, SPOILED_VOICE[name])}),
+    ):
+        pytest.fail("plugged in")
+    now = raw_weights(generator)
+    assert set(now) == set(weights)
+    with pytest.raises(NotVerified), plug(generator, {**parts, VOICE: b"no safetensors"}):
+        pytest.fail("plugged in")
+    with plug(generator, parts):
+        pass

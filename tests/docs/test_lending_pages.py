@@ -141,11 +141,11 @@ def test_limits_of_the_grant_format() -> None:
 
 
 def test_the_example_of_a_use_is_what_is_signed() -> None:
-    from cameo.crypto.encoding import encode_json
+    from cameo.grants.proof import write_use
 
     (block,) = [block for block in blocks(REFERENCE / "grant-format.md") if block.language == "json"]
     use = msgspec.json.decode(block.code, type=cameo.Use)
-    assert encode_json(use).decode() == block.code.strip()
+    assert write_use(use).decode() == block.code.strip()
 
 
 @pytest.fixture(scope="module")
@@ -197,13 +197,15 @@ def test_the_reader_of_the_grant_page_verifies(lending: Lendable, reader: dict[s
 
 
 def test_the_reader_of_the_grant_page_checks_a_proof(lending: Lendable, reader: dict[str, Any]) -> None:
+    from cameo.grants.proof import write_use
+
     lending.grant()
     people, path = lending.people, lending.folder / "bob.grant"
     nonce, host = cameo.draw_nonce(people.studio), people.studio.public.fingerprint
     proof = cameo.prove(path, a_use(prompt="a cake, a »wish«"), people.bob, host, nonce, time.time())
     text, public = path.read_text("ascii"), people.ada.public
     grant, _ = reader["read_grant"](text, public.sign_bytes, public.decrypt_bytes)
-    use = json.loads(msgspec.json.encode(a_use(prompt="a cake, a »wish«")))
+    use = json.loads(write_use(a_use(prompt="a cake, a »wish«")))
     assert reader["read_proof"](proof, text, grant["cnf"], use, host) == nonce
     with pytest.raises(AssertionError):
         reader["read_proof"](proof, text, grant["cnf"], {**use, "seed": 1}, host)

@@ -190,3 +190,11 @@ def test_tensors_of_the_identity_part() -> None:
         name: (" × ".join("R" if n is None else str(n) for n in shape), str(kind).removeprefix("torch."))
         for name, (shape, kind) in LAYOUT.items()
     }
+
+
+def test_tensors_of_the_voice_part() -> None:
+    from cameo.generators.voice_conversion import LAYOUT
+
+    text = section(REFERENCE / "generator.md", "### `adapter.reference.voice`")
+    told = {codes(name)[0]: (shape, kind) for name, shape, kind, _ in rows(text)}
+    assert told == {name: (" × ".join(map(str, shape)), "float32") for name, shape in LAYOUT.items()}

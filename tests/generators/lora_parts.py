@@ -35,5 +35,5 @@ def random_parts(generator: Any, rank: int = 2, strength: float = 0.3) -> dict[s
                     parameter.copy_(torch.randn_like(parameter) * strength)
         parts[f"adapter.{generator.id}.{modality}"] = lora_bytes(generator.denoiser, "made", config, facts)
         remove_lora(generator.denoiser)
-        parts[f"identity.{generator.id}.{modality}"] = identity_bytes(identity, facts, modality)
+        parts[f"identity.{generator.id}.{modality}"] = identity_bytes(identity, modality, facts)
     return parts

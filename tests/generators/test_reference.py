@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cameo.errors import NotVerified
-from cameo.generators.base import Footage, Motion
+from cameo.errors import NotVerified, UsageError
+from cameo.generators.base import Direction, Footage, Motion
 from cameo.generators.reference import ReferenceGenerator, load_reference
 from cameo.generators.references import (
     DESCENDED,
@@ -23,6 +23,7 @@ from cameo.generators.references import (
 )
 from cameo.generators.warp import warp_to
 from cameo.records import FaceTrack
+from cameo.synthetic.voice import speak
 from tests.conftest import RenderedPerson
 
 WEIGHTS = files("cameo.generators") / "weights" / "reference.safetensors"
@@ -169,9 +170,31 @@ def test_learning_a_person_needs_no_references_any_more(generator: ReferenceGene
     assert not any(p.requires_grad for p in generator.net.parameters())
 
 
-def test_only_faces(generator: ReferenceGenerator) -> None:
-    with pytest.raises(ValueError, match="voice"):
-        generator.lora_targets("voice")
+def test_a_voice_needs_no_lora_and_hands_are_none_of_it(generator: ReferenceGenerator) -> None:
+    assert generator.lora_targets("voice") == ""
+    with pytest.raises(ValueError, match="hands"):
+        generator.lora_targets("hands")
+
+
+def test_it_speaks_only_with_a_voice(generator: ReferenceGenerator, identity: ReferenceIdentity) -> None:
+    sound = np.asarray(speak(4, 1.6, 25.0).sound, np.float32)
+    asked = generator.settle(Direction(40, 1, line=torch.from_numpy(sound)))
+    with pytest.raises(UsageError, match="voice is not at hand"):
+        generator.perform(identity, asked)
+    who = generator.give_voice(identity, generator.fit_voice(sound))
+    assert set(who.tensors("face")) == set(identity.tensors()), "the voice is sealed apart"
+    made = generator.perform(who, asked)
+    assert made.sound is not None
+    assert (made.sound.shape, made.rate_hz, len(made.frames)) == ((1, len(sound)), 16_000, 40)
+    silent = generator.perform(who, generator.settle(Direction(40, 1)))
+    assert silent.sound is None
+    assert not np.array_equal(silent.frames, made.frames), "the lips follow the line"
+
+
+def test_a_line_without_a_voice_is_refused_before_anything_is_made(generator: ReferenceGenerator) -> None:
+    noise = torch.from_numpy(np.random.default_rng(1).standard_normal(16_000).astype(np.float32) * 0.1)
+    with pytest.raises(UsageError, match="no voice in it"):
+        generator.settle(Direction(25, 1, line=noise))
 
 
 def test_targets_name_modules_of_the_denoiser(generator: ReferenceGenerator) -> None:

@@ -28,6 +28,7 @@ OTHER: dict[str, Any] = {
     "pixels": 4,
     "seed": 1,
     "commercial": True,
+    "line_sha256": "ab" * 32,
 }
 
 

@@ -99,6 +99,8 @@ def test_a_use_within() -> None:
         ({"modalities": ()}, "out_of_scope", "the modality that is not named"),
         ({"seconds": 10.001}, "too_long", "up to 10 s, not 10.001 s"),
         ({"pixels": 384 * 384 + 1}, "too_large", "up to 147456 pixels"),
+        ({"line_sha256": "ab"}, "out_of_scope", "the line is not named"),
+        ({"line_sha256": "AB" * 32}, "out_of_scope", "the line is not named"),
     ],
 )
 def test_a_use_beyond(use: dict[str, Any], code: str, said: str) -> None:
