@@ -36,9 +36,9 @@ def lora_bytes(denoiser: nn.Module, adapter: str, config: LoraConfig, facts: dic
     return _repeatable(save(tensors, {"format": "pt", "lora_adapter_metadata": json.dumps(described), **facts}))
 
 
-def identity_bytes(identity: Identity, facts: dict[str, str]) -> bytes:
-    """Serialise everything else that makes the generator show the person."""
-    return _repeatable(save(identity.tensors(), {"format": "pt", **facts}))
+def identity_bytes(identity: Identity, facts: dict[str, str], modality: str = "face") -> bytes:
+    """Serialise everything else that makes the generator show the person, of one modality."""
+    return _repeatable(save(identity.tensors(modality), {"format": "pt", **facts}))
 
 
 def _repeatable(data: bytes) -> bytes:

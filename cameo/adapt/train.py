@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
+from diffusers.training_utils import cast_training_params
 from torch import Tensor, nn
 
 from cameo.adapt.export import identity_bytes, lora_bytes, lora_config
 from cameo.adapt.judge import Embed, Judge, Verdict
 from cameo.adapt.recipe import Recipe
 from cameo.errors import CameoError
-from cameo.generators.lora import remove_lora
+from cameo.generators.lora import lora_removed
+from cameo.generators.memory import out_of_memory_said
 from cameo.records import Adapter, TuningStep
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from cameo.records import Float32, UInt8
 
 Progress = Callable[[str, float], None]
-NAME = "tuning"
+NAME = "tuning-"  # before the modality
 GAP = 8  # frames between what is learned from and what the judge sees
 DROPPED_SHARE = 0.25  # of the score: likeness without references, so that the adapter must know the person
 
@@ -60,7 +62,7 @@ def tune(
     generator: Generator, footage: Footage, embed: Embed, others: tuple[UInt8, Float32],
     recipe: Recipe | None = None, store: CheckpointStore | None = None, progress: Progress | None = None,
 ) -> Adapter:  # fmt: skip
-    """Tune a face adapter of a generator on footage.
+    """Tune an adapter of a generator on footage: one LoRA for each modality that the footage holds.
 
     Args:
         generator: what is tuned for; its weights are left as they were.
@@ -78,23 +80,27 @@ def tune(
     train, held = split(footage, recipe.held_out)
     torch.manual_seed(recipe.seed)
     identity = generator.fit_identity(train)
-    denoiser, config = generator.denoiser, lora_config(generator.lora_targets("face"), recipe.rank)
+    denoiser = generator.denoiser
+    taught = [m for m in generator.modalities if m == "face" or len(train.sound)]
+    configs = {m: lora_config(generator.lora_targets(m), recipe.rank) for m in taught}
     judge = Judge(embed, _still(held, recipe.judged_frames), others)
-    denoiser.add_adapter(config, adapter_name=NAME)
-    try:
+    with lora_removed(denoiser):
+        for modality, config in configs.items():
+            denoiser.add_adapter(config, adapter_name=NAME + modality)
+        denoiser.set_adapters([NAME + m for m in taught])
+        cast_training_params(denoiser, torch.float32)  # steps this small are lost in bfloat16
         params = [p for p in denoiser.parameters() if p.requires_grad] + list(identity.trainable())
         run = _Run(params, _copy(params), _copy(params), -math.inf, 0, 0, [])
         before = _shots(generator, identity, held)
-        _loop(generator, identity, train, held, judge, recipe, run, store, progress)
+        with out_of_memory_said():
+            _loop(generator, identity, train, held, judge, recipe, run, store, progress)
         _assign(run.params, run.best)
         after = _shots(generator, identity, held)
         facts = {"generator": generator.id, "base_model_sha256": generator.base_digest, "step": str(run.best_step)}
-        parts = {
-            f"adapter.{generator.id}.face": lora_bytes(denoiser, NAME, config, facts),
-            f"identity.{generator.id}.face": identity_bytes(identity, facts),
-        }
-    finally:
-        remove_lora(denoiser)
+        parts = {}
+        for modality, config in configs.items():
+            parts[f"adapter.{generator.id}.{modality}"] = lora_bytes(denoiser, NAME + modality, config, facts)
+            parts[f"identity.{generator.id}.{modality}"] = identity_bytes(identity, facts, modality)
     real = np.asarray(held.frames[_spread(held, 6)])
     return Adapter(
         generator=generator.id,

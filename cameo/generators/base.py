@@ -237,6 +237,9 @@ class Generator(Protocol):
         """
         ...
 
-    def wearing(self, identity: Any) -> AbstractContextManager[None]:
-        """Let everything generated inside the block be conditioned on the person, also by the wrapped pipeline."""
+    def wearing(self, identity: Any, modalities: Sequence[str]) -> AbstractContextManager[None]:
+        """Let everything generated inside the block be conditioned on these modalities of the person.
+
+        That holds for the wrapped pipeline too, whoever calls it.
+        """
         ...

@@ -1,10 +1,14 @@
-"""Take every LoRA out of a denoiser."""
+"""Keep a denoiser as its owner had it, whatever LoRAs come and go."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from peft.tuners.tuners_utils import BaseTunerLayer
+
+from cameo.errors import UsageError
 
 
 def remove_lora(denoiser: Any) -> None:
@@ -13,5 +17,23 @@ def remove_lora(denoiser: Any) -> None:
     for name, layer in wrapped:
         parent, _, child = name.rpartition(".")
         setattr(denoiser.get_submodule(parent), child, layer.get_base_layer())
-    denoiser.__dict__.pop("peft_config", None)
-    denoiser._hf_peft_config_loaded = False
+    for name in ("peft_config", "_hf_peft_config_loaded"):
+        vars(denoiser).pop(name, None)
+
+
+@contextmanager
+def lora_removed(denoiser: Any) -> Iterator[None]:
+    """Take out every LoRA that the block puts in; peft freezes the base, and that is undone too.
+
+    Raises:
+        UsageError: there is one already.
+    """
+    if getattr(denoiser, "peft_config", None):
+        raise UsageError("another adapter is plugged into this generator", "unplug it, or load the generator afresh")
+    wanted = [(parameter, parameter.requires_grad) for parameter in denoiser.parameters()]
+    try:
+        yield
+    finally:
+        remove_lora(denoiser)
+        for parameter, learned in wanted:
+            parameter.requires_grad_(learned)

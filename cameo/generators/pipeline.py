@@ -6,22 +6,24 @@ The pipeline object stays the user's own: nothing in it is replaced but for the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
+from diffusers.training_utils import compute_density_for_timestep_sampling
 from torch import Tensor
 
-from cameo.errors import CameoError, UsageError
+from cameo.errors import UsageError
 from cameo.generators.base import Direction, Footage, Performance, Takes
 from cameo.generators.captions import POSES, SCENE
 from cameo.generators.digest import base_model_digest
 from cameo.generators.framing import Frame, frame_face
 from cameo.generators.identity_tokens import TokenIdentity, TokenPlan
+from cameo.generators.memory import out_of_memory_said
 from cameo.generators.pipeline_lessons import CachedWindows
 
 if TYPE_CHECKING:
@@ -65,6 +67,10 @@ class PipelineGenerator(ABC):
     shape: Shape
 
     def __init__(self, pipe: Any, shape: Shape | None = None) -> None:
+        known = [base.__name__ for base in type(pipe).__mro__]
+        if not any(name in known for name in self.pipelines):
+            hint = f"it takes {' or '.join(self.pipelines)}"
+            raise UsageError(f"a {known[0]} is no pipeline of {self.id}", hint)
         self.pipe = pipe
         if shape is not None:
             self.shape = shape
@@ -86,8 +92,9 @@ class PipelineGenerator(ABC):
 
     @property
     def device(self) -> torch.device:
-        """Where the transformer is."""
-        return next(self.denoiser.parameters()).device
+        """Where it computes, also when its parts wait elsewhere (`enable_model_cpu_offload`)."""
+        device: torch.device = self.pipe._execution_device
+        return device
 
     @property
     def dtype(self) -> torch.dtype:
@@ -109,8 +116,8 @@ class PipelineGenerator(ABC):
         """Return what the transformer is told by a prompt: embeddings, masks, `[1, …]`."""
 
     @abstractmethod
-    def widths(self, told: Tensors) -> dict[str, Tensor]:
-        """Return per modality the embeddings `[1, L, D]` among which its tokens stand."""
+    def among(self, told: Tensors) -> dict[str, Tensor]:
+        """Return per modality the embeddings `[L, D]` of the words that its tokens stand among."""
 
     @abstractmethod
     def add_tokens(self, told: Tensors, tokens: Mapping[str, Tensor]) -> Tensors:
@@ -131,14 +138,20 @@ class PipelineGenerator(ABC):
     def run(self, direction: Direction, tell: Callable[[int], None]) -> Performance:
         """Call the pipeline for a settled direction; `tell` is called with the number of steps that are done."""
 
+    # What a family may say.
+
+    def through(self, block: Any, *given: Any) -> Any:
+        """Run a block of the transformer while training."""
+        return block(*given)
+
     # What follows from it.
 
     @cached_property
     def plan(self) -> TokenPlan:
         """Where the tokens of each modality begin."""
         with torch.no_grad():
-            among = self.widths(self.describe(CLASS))
-        return TokenPlan({modality: _middle(words[0]).cpu() for modality, words in among.items()})
+            among = self.among(self.describe(CLASS))
+        return TokenPlan({modality: words.float().mean(0).cpu() for modality, words in among.items()})
 
     def footage(self, clip: Clip, track: FaceTrack, usable: Tensor) -> Footage:
         """Cut a recording to squares that follow the head and shoulders, at the family's rate."""
@@ -208,27 +221,28 @@ class PipelineGenerator(ABC):
         with out_of_memory_said():
             return self.run(direction, tell)
 
-    @contextmanager
-    def wearing(self, identity: TokenIdentity) -> Iterator[None]:
+    def wearing(self, identity: TokenIdentity, modalities: Sequence[str]) -> AbstractContextManager[None]:
         """Let the pipeline itself be conditioned on the person inside the block."""
-        with self.attach(identity.tokens()):
-            yield
+        return self.attach({m: tokens for m, tokens in identity.tokens().items() if m in modalities})
 
 
-@contextmanager
-def out_of_memory_said() -> Iterator[None]:
-    """Turn a card that is too small into an error that says what to do.
+def shifted_times(count: int, shift: float) -> Tensor:
+    """Draw `[count]` noise levels: logit-normal, shifted as the sampler's.
 
-    Raises:
-        CameoError: "no_memory".
+    Source: P. Esser et al., "Scaling rectified flow transformers" (2024), sections 3.1 and 5.3.2.
     """
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        free, whole = torch.cuda.mem_get_info()
-        message = f"the card has too little memory: {free / 1e9:.1f} of {whole / 1e9:.1f} GB are free"
-        hint = "smaller or fewer frames, pipe.enable_model_cpu_offload(), or a smaller base model"
-        raise CameoError(message, hint, "no_memory") from error
+    even = compute_density_for_timestep_sampling("logit_normal", count, logit_mean=0.0, logit_std=1.0)
+    return shift * even / (1 + (shift - 1) * even)
+
+
+def after_step(tell: Callable[[int], None]) -> Callable[..., dict[str, Any]]:
+    """Make the callback of a pipeline that tells how many steps are done."""
+
+    def after(_pipe: Any, step: int, _time: Any, values: dict[str, Any]) -> dict[str, Any]:
+        tell(step + 1)
+        return values
+
+    return after
 
 
 def as_video(frames: Tensor) -> Tensor:
@@ -239,9 +253,3 @@ def as_video(frames: Tensor) -> Tensor:
 def as_frames(video: Any) -> UInt8:
     """Turn what a pipeline returns as "np", `[1, T, H, W, 3]` in 0..1, into frames `[T, H, W, 3]` uint8."""
     return np.asarray((np.asarray(video)[0] * 255).round().clip(0, 255), np.uint8)
-
-
-def _middle(words: Tensor) -> Tensor:
-    """Mean of the embeddings `[L, D]` that are not padding, `[D]`."""
-    real = words[words.abs().amax(1) > 0]
-    return (real if len(real) else words).float().mean(0)

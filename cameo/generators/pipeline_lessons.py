@@ -9,6 +9,7 @@ from torch import Tensor
 
 from cameo.errors import CameoError
 from cameo.generators.captions import caption
+from cameo.generators.memory import checkpointed
 
 if TYPE_CHECKING:
     from cameo.generators.base import Footage
@@ -59,7 +60,8 @@ class CachedWindows:
         told = self._batch([self._told[k] for k in at])
         if shown:
             told = generator.add_tokens(told, self._identity.tokens())
-        return generator.loss(latents, told, torch.ones(1, device=generator.device))
+        with checkpointed(generator.denoiser, generator.through):
+            return generator.loss(latents, told, torch.ones(1, device=generator.device))
 
     def _batch(self, stored: list[Tensors]) -> Tensors:
         device = self._generator.device

@@ -6,7 +6,7 @@ A tiny Wan transformer (`reference_net`) redraws a person's warped reference fra
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import cache
@@ -108,7 +108,7 @@ class ReferenceGenerator:
         motion = wander(identity, direction.length, direction.seed)
         return Performance(self.sample(identity, motion, direction.seed, True, pulse))
 
-    def wearing(self, identity: ReferenceIdentity) -> AbstractContextManager[None]:
+    def wearing(self, identity: ReferenceIdentity, modalities: Sequence[str]) -> AbstractContextManager[None]:
         """Do nothing: the network is given the person with every call."""
         return nullcontext()
 
