@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ import torch
 
 from cameo import __version__, config
 from cameo.adapt.others import rendered_people
-from cameo.adapt.recipe import Recipe
+from cameo.adapt.recipe import usual_recipe
 from cameo.adapt.train import tune
 from cameo.capture.challenge import LIMIT as CHALLENGE_LIMIT
 from cameo.capture.challenge import ChallengeBook, read_challenge
@@ -43,6 +43,7 @@ from cameo.seal.consent import Method, agree
 from cameo.seal.terms import DEFAULT_TERMS, ConsentTerms, resolve_terms, today
 
 if TYPE_CHECKING:
+    from cameo.adapt.recipe import Recipe
     from cameo.capture.challenge import Challenge
     from cameo.crypto.provider import KeyProvider
     from cameo.generators.base import Generator
@@ -60,12 +61,13 @@ class EnrollOptions:
     """Choose what an enrolment is made with.
 
     Attributes:
-        generator: which generator to tune for.
+        generator: which generator to tune for: "reference", or a family and its weights, such as "wan:FOLDER"; see
+            `generators.shelf.read_choice`.
         face_model, voice_model: the encoders: "embedded"; "insightface:NAME" or a folder, "onnx:FILE" for the face;
             "ecapa:NAME" or a folder for the voice. See `docs/reference/models.md`.
         terms: what the person allows.
         method: how they agreed: "interactive", "flag", or "api" when the calling program asked them.
-        recipe: settings of the tuning.
+        recipe: settings of the tuning; None takes those that are usual for the generator.
         report: where to write the report, if anywhere; a name that ends in .html.
         challenge: the file of a challenge that was issued on this machine, which the recording answers; see
             `capture.challenge`.
@@ -76,7 +78,7 @@ class EnrollOptions:
     voice_model: str = "embedded"
     terms: ConsentTerms = DEFAULT_TERMS
     method: Method = "api"
-    recipe: Recipe = field(default_factory=Recipe)
+    recipe: Recipe | None = None
     report: StrPath | None = None
     challenge: StrPath | None = None
 
@@ -146,6 +148,7 @@ def enroll(
     with steps("tuning"):
         usable = torch.from_numpy(np.array([not reason for reason in quality.reasons]))
         footage = generator.footage(recording, track, usable)
+        footage = replace(footage, speaker=torch.from_numpy(voice_template.vector))
         run = (recording.source.sha256, *_settings_of(options.recipe, generator, face_encoder.info))
         store = SealedCheckpoint(keys, *run, tell=steps.tell)
         adapter = tune(generator, footage, face_encoder.embed, rendered_people(), options.recipe, store, progress)
@@ -248,9 +251,10 @@ def _resolved(options: EnrollOptions, generator: str) -> ConsentTerms:
     return terms
 
 
-def _settings_of(recipe: Recipe, generator: Generator, judge: EncoderInfo) -> tuple[str, ...]:
+def _settings_of(recipe: Recipe | None, generator: Generator, judge: EncoderInfo) -> tuple[str, ...]:
     """What two runs must share so that one can go on with the other's tuning."""
-    return (repr(_versions()), generator.id, generator.base_digest, judge.digest, repr(recipe))
+    usual = repr(recipe or usual_recipe(generator.id))
+    return (repr(_versions()), generator.id, generator.base_digest, judge.digest, usual)
 
 
 def _seal(
@@ -258,7 +262,8 @@ def _seal(
 ) -> VerifiedBundle:
     parts = [Part(f"template.{t.encoder.modality}", t.encoder.modality, pack_template(t)) for t in templates]
     parts += [
-        Part(name, "face", data, adapter.generator, adapter.base_digest) for name, data in sorted(adapter.parts.items())
+        Part(name, name.rpartition(".")[2], data, adapter.generator, adapter.base_digest)
+        for name, data in sorted(adapter.parts.items())
     ]
     kept = next(step for step in reversed(adapter.curve) if step.step == adapter.best_step)
     about: dict[str, str | int | float | bool] = {

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from cameo.adapt.export import identity_bytes, lora_bytes, lora_config
 from cameo.adapt.judge import Embed, Judge, Verdict
-from cameo.adapt.recipe import Recipe
+from cameo.adapt.recipe import Recipe, usual_recipe
 from cameo.errors import CameoError
 from cameo.generators.lora import lora_removed
 from cameo.generators.memory import out_of_memory_said
@@ -69,14 +69,14 @@ def tune(
         footage: the person, from `generator.footage`.
         embed: the judge's recogniser.
         others: frames and landmarks (pixels) of other people, whom the result must not resemble.
-        recipe: settings.
+        recipe: settings; None takes those that are usual for the generator.
         store: where an interrupted run continues from; the caller clears it when the result is safe.
         progress: called with a label and 0..1.
 
     Raises:
         CameoError: the footage is too short, or the loss is not a number.
     """
-    recipe = recipe or Recipe()
+    recipe = recipe or usual_recipe(generator.id)
     train, held = split(footage, recipe.held_out)
     torch.manual_seed(recipe.seed)
     identity = generator.fit_identity(train)

@@ -12,6 +12,7 @@ from cameo.cli.bundle import ASSURANCE
 from cameo.cli.consent import agreed_terms
 from cameo.errors import CaptureRejected, UsageError
 from cameo.files import require_free
+from cameo.generators.shelf import generator_id
 from cameo.records import QualityReport
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def enroll(words: Sequence[str]) -> None:
         if path is not None and not path.is_file():
             raise UsageError(f"there is no file {path}", "check the path")
     require_free(out)
-    terms = agreed_terms(options.consent, [options.generator], options.yes)
+    terms = agreed_terms(options.consent, [generator_id(options.generator)], options.yes)
     keys = terminal.load_keys(options.key)
     # Only now: this loads everything that looks, listens and learns.
     from cameo.enrollment import EnrollOptions
@@ -72,7 +73,7 @@ def _read(words: Sequence[str]) -> argparse.Namespace:
         help="what you allow; without it you are asked, or with --yes it is your own clips only",
     )
     parser.add_argument("--report", type=Path, metavar="HTML", help="write a page that shows what was made")
-    parser.add_argument("--generator", default="reference", metavar="NAME", help="tune for it (default: reference)")
+    parser.add_argument("--generator", default="reference", metavar="NAME", help="reference (default), wan:WEIGHTS, …")
     parser.add_argument(
         "--face-model",
         default="embedded",

@@ -7,6 +7,7 @@ after the block, exceptions included, the generator's weights are bit for bit wh
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -106,10 +107,13 @@ def _read(data: bytes, name: str, base_digest: str) -> dict[str, Tensor]:
 def _load_lora(generator: Generator, modality: str, tensors: dict[str, Tensor], facts: dict[str, str]) -> None:
     """Load the LoRA of a modality and prove that every tensor arrived."""
     denoiser, prefix, adapter = generator.denoiser, PREFIX + ".", NAME + modality
-    stray = [key for key in tensors if not key.startswith(prefix)]
-    if stray or not tensors:
-        named = (stray or ["none"])[0]
-        raise NotVerified(f"the adapter holds a tensor of another model: {named}", "tune the double again")
+    wanted = re.compile(generator.lora_targets(modality))
+    layers = [prefix + name for name, _ in denoiser.named_modules() if wanted.fullmatch(name)]
+    amiss = set(tensors) ^ {f"{layer}.lora_{side}.weight" for layer in layers for side in "AB"}
+    if amiss:
+        named = min(amiss)
+        what = "holds a tensor of another model" if named in tensors else "lacks a tensor"
+        raise NotVerified(f"the adapter {what}: {named}", "tune the double again")
     state = {key: value.float() for key, value in tensors.items()}
     try:
         config = _lora_config(facts, generator.lora_targets(modality))

@@ -185,6 +185,11 @@ class Generator(Protocol):
         ...
 
     @property
+    def speaks(self) -> bool:
+        """Whether its clips have sound of their own accord."""
+        ...
+
+    @property
     def denoiser(self) -> Any:
         """The module a LoRA attaches to: an `nn.Module` with diffusers' adapter methods."""
         ...

@@ -39,6 +39,7 @@ class LTX2Generator(PipelineGenerator):
 
     id = "ltx2"
     modalities = ("face", "voice")
+    speaks = True
     pipelines = ("LTX2Pipeline",)
     shape = Shape(
         fps=24, size=(768, 512), frames=121, steps=30, window=25, side_px=512, grain=32, stride=8, guidance=3.0

@@ -63,6 +63,7 @@ class PipelineGenerator(ABC):
 
     id: ClassVar[str]
     modalities: ClassVar[tuple[str, ...]] = ("face",)
+    speaks: ClassVar[bool] = False
     pipelines: ClassVar[tuple[str, ...]]  # names of the classes it knows
     shape: Shape
 

@@ -46,6 +46,7 @@ class ReferenceGenerator:
     id = "reference"
     fps = FPS
     modalities = ("face",)
+    speaks = False
 
     def __init__(self, weights: bytes) -> None:
         self.base_digest = hashlib.sha256(weights).hexdigest()

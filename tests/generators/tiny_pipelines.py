@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -28,12 +29,13 @@ from transformers import (
     UMT5EncoderModel,
 )
 
+from cameo.generators.base import Footage, Motion
 from cameo.generators.ltx2 import LTX2Generator
-from cameo.generators.pipeline import Shape
+from cameo.generators.pipeline import PipelineGenerator, Shape
 from cameo.generators.wan import WanGenerator
 
 SPECIAL = ("<pad>", "</s>", "<unk>", "<bos>")
-WORDS = (
+WORDS = (*SPECIAL, *"a person talking to the camera head turned left right looking down dancing monkey".split())
     *SPECIAL,
     *[
         "a",
@@ -52,9 +54,8 @@ WORDS = (
         "monkey",
     ],
 )
-WAN_SHAPE = Shape(fps=25, size=(16, 16), frames=5, steps=2, window=5, side_px=16, grain=16, stride=4, guidance=5.0)
-
-LTX2_SHAPE = Shape(fps=25, size=(32, 32), frames=5, steps=2, window=5, side_px=32, grain=32, stride=1, guidance=3.0)
+WAN_SHAPE = Shape(fps=25, size=(16, 16), frames=5, steps=1, window=5, side_px=16, grain=16, stride=4, guidance=5.0)
+LTX2_SHAPE = Shape(fps=25, size=(32, 32), frames=9, steps=1, window=9, side_px=32, grain=32, stride=8, guidance=3.0)
 
 
 def tokenizer(longest: int = 64) -> PreTrainedTokenizerFast:
@@ -216,16 +217,16 @@ def _ltx2_autoencoder() -> Any:
         in_channels=3,
         out_channels=3,
         latent_channels=4,
-        block_out_channels=(8,),
-        decoder_block_out_channels=(8,),
-        layers_per_block=(1,),
-        decoder_layers_per_block=(1, 1),
-        spatio_temporal_scaling=(True,),
-        decoder_spatio_temporal_scaling=(True,),
-        decoder_inject_noise=(False, False),
-        downsample_type=("spatial",),
-        upsample_residual=(False,),
-        upsample_factor=(1,),
+        block_out_channels=(8, 8, 8),
+        decoder_block_out_channels=(8, 8, 8),
+        layers_per_block=(1, 1, 1),
+        decoder_layers_per_block=(1, 1, 1, 1),
+        spatio_temporal_scaling=(True, True, True),
+        decoder_spatio_temporal_scaling=(True, True, True),
+        decoder_inject_noise=(False, False, False, False),
+        downsample_type=("spatiotemporal", "spatiotemporal", "spatiotemporal"),
+        upsample_residual=(False, False, False),
+        upsample_factor=(1, 1, 1),
         timestep_conditioning=False,
         patch_size=1,
         patch_size_t=1,
@@ -276,3 +277,26 @@ def _vocoder() -> Any:
 def tiny_ltx2_generator(version: str = "2.0", seed: int = 0) -> LTX2Generator:
     """Wrap it with a shape that fits it."""
     return LTX2Generator(tiny_ltx2(version, seed), LTX2_SHAPE)
+
+
+def tiny_footage(side: int, frames: int = 60, heard: bool = True, seed: int = 1) -> Footage:
+    """Noise that looks straight ahead and, if it is heard, hisses."""
+    g = torch.Generator().manual_seed(seed)
+    points = torch.zeros(frames, 10, 2)
+    points[:, :3] = torch.tensor([[-0.3, -0.2], [0.3, -0.2], [0.0, 0.1]])
+    sound = torch.randn(frames * 640, generator=g) * 0.1 if heard else torch.zeros(0)
+    return Footage(
+        frames=torch.randint(0, 255, (frames, side, side, 3), dtype=torch.uint8, generator=g),
+        motion=Motion(points, torch.ones(frames)),
+        usable=torch.ones(frames, dtype=torch.bool),
+        fps=25.0,
+        sound=sound,
+        speaker=torch.nn.functional.normalize(torch.randn(32, generator=g), dim=0) if heard else None,
+    )
+
+
+FAMILIES: dict[str, Callable[[], PipelineGenerator]] = {
+    "wan": tiny_wan_generator,
+    "ltx2.0": lambda: tiny_ltx2_generator("2.0"),
+    "ltx2.3": lambda: tiny_ltx2_generator("2.3"),
+}
