@@ -19,7 +19,7 @@ from cameo.adapt.export import identity_bytes, lora_bytes, lora_config
 from cameo.adapt.judge import Embed, Judge, Verdict
 from cameo.adapt.recipe import Recipe, usual_recipe
 from cameo.errors import CameoError
-from cameo.generators.lora import lora_removed
+from cameo.generators.lora import lora_removed, several_meant
 from cameo.generators.memory import out_of_memory_said
 from cameo.records import Adapter, TuningStep
 
@@ -85,8 +85,9 @@ def tune(
     configs = {m: lora_config(generator.lora_targets(m), recipe.rank) for m in taught}
     judge = Judge(embed, _still(held, recipe.judged_frames), others)
     with lora_removed(denoiser):
-        for modality, config in configs.items():
-            denoiser.add_adapter(config, adapter_name=NAME + modality)
+        with several_meant():
+            for modality, config in configs.items():
+                denoiser.add_adapter(config, adapter_name=NAME + modality)
         denoiser.set_adapters([NAME + m for m in taught])
         cast_training_params(denoiser, torch.float32)  # steps this small are lost in bfloat16
         params = [p for p in denoiser.parameters() if p.requires_grad] + list(identity.trainable())

@@ -21,7 +21,7 @@ from torch import Tensor
 from cameo.condition.inside import kept_inside
 from cameo.errors import NotVerified, UsageError
 from cameo.generators.digest import weights_digest
-from cameo.generators.lora import lora_removed
+from cameo.generators.lora import lora_removed, several_meant
 
 if TYPE_CHECKING:
     from cameo.generators.base import Generator, Identity
@@ -117,7 +117,8 @@ def _load_lora(generator: Generator, modality: str, tensors: dict[str, Tensor], 
     state = {key: value.float() for key, value in tensors.items()}
     try:
         config = _lora_config(facts, generator.lora_targets(modality))
-        denoiser.load_lora_adapter(dict(state), prefix=PREFIX, metadata=config, adapter_name=adapter)
+        with several_meant():
+            denoiser.load_lora_adapter(dict(state), prefix=PREFIX, metadata=config, adapter_name=adapter)
     except (KeyError, ValueError, RuntimeError, TypeError) as error:
         raise NotVerified("the adapter does not fit this generator", "tune the double again") from error
     arrived = get_peft_model_state_dict(denoiser, adapter_name=adapter)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -37,3 +38,11 @@ def lora_removed(denoiser: Any) -> Iterator[None]:
         remove_lora(denoiser)
         for parameter, learned in wanted:
             parameter.requires_grad_(learned)
+
+
+@contextmanager
+def several_meant() -> Iterator[None]:
+    """Let one LoRA be put in beside another without peft's warning that there will be two."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Already found a `peft_config`", UserWarning)
+        yield

@@ -35,7 +35,7 @@ from cameo.generators.pipeline import PipelineGenerator, Shape
 from cameo.generators.wan import WanGenerator
 
 SPECIAL = ("<pad>", "</s>", "<unk>", "<bos>")
-WORDS = (*SPECIAL, *"a person talking to the camera head turned left right looking down dancing monkey".split())
+WORDS = (
     *SPECIAL,
     *[
         "a",
