@@ -210,9 +210,9 @@ class PipelineGenerator(ABC):
         return settled
 
     def perform(
-        self, identity: TokenIdentity, direction: Direction, pulse: Callable[[float], None] | None = None
+        self, identity: object, direction: Direction, pulse: Callable[[float], None] | None = None
     ) -> Performance:
-        """Generate a clip; the tokens are attached for its length, unless `wearing` attached them already."""
+        """Generate a clip of whom the pipeline is wearing; of nobody, outside `wearing`."""
         steps = direction.steps or self.shape.steps
 
         def tell(done: int) -> None:

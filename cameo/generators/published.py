@@ -15,6 +15,7 @@ import torch
 from diffusers.utils import logging
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+from transformers.utils import logging as transformers_logging
 
 from cameo.errors import MissingExtra, MissingWeights, UsageError
 from cameo.generators.memory import out_of_memory_said
@@ -110,11 +111,12 @@ def _eight_bit(device: str) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Let diffusers load without bars of its own."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    """Let the libraries load without bars of their own."""
+    shown = [library for library in (logging, transformers_logging) if library.is_progress_bar_enabled()]
+    for library in shown:
+        library.disable_progress_bar()
     try:
         yield
     finally:
-        if shown:
-            logging.enable_progress_bar()
+        for library in shown:
+            library.enable_progress_bar()

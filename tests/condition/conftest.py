@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,15 +45,26 @@ class Family:
         return self.generator.run(direction, lambda _done: None)
 
 
-@pytest.fixture(scope="module", params=["wan", "ltx2.0", "ltx2.3"])
-def family(request: pytest.FixtureRequest) -> Iterator[Family]:
+def tune_quickly(generator: PipelineGenerator) -> Adapter:
     """Tune two steps with a rate so high that it shows."""
     from cameo.adapt.recipe import Recipe
     from cameo.adapt.train import tune
-    from tests.generators.tiny_pipelines import FAMILIES, tiny_footage
+    from tests.generators.tiny_pipelines import tiny_footage
 
-    generator = FAMILIES[request.param]()
-    footage = tiny_footage(generator.shape.side_px)
     others = np.zeros((2, 16, 16, 3), np.uint8), np.zeros((2, 10, 2), np.float32)
     recipe = Recipe(rank=2, steps=3, batch=2, learning_rate=0.1, warm_up=1, judge_every=3, judged_frames=4)
-    yield Family(request.param, generator, footage, tune(generator, footage, Improving(), others, recipe))
+    return tune(generator, tiny_footage(generator.shape.side_px), Improving(), others, recipe)
+
+
+@cache
+def tuned(name: str) -> Family:
+    """Tune for a tiny pipeline once for all tests."""
+    from tests.generators.tiny_pipelines import FAMILIES, tiny_footage
+
+    generator = FAMILIES[name]()
+    return Family(name, generator, tiny_footage(generator.shape.side_px), tune_quickly(generator))
+
+
+@pytest.fixture(scope="module", params=["wan", "ltx2.0", "ltx2.3"])
+def family(request: pytest.FixtureRequest) -> Family:
+    return tuned(request.param)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from cameo.condition.plug import plug
 from cameo.errors import CameoError, NotVerified, UsageError
 from cameo.generators.base import Direction, Performance
 from cameo.generators.lora import several_meant
-from tests.condition.conftest import Family
+from tests.condition.conftest import Family, tune_quickly
 from tests.condition.test_plug import rewrite
 from tests.generators.tiny_pipelines import FAMILIES
 
@@ -29,12 +29,6 @@ def same(a: Performance, b: Performance) -> bool:
         a.sound is not None and b.sound is not None and np.array_equal(a.sound, b.sound)
     )
     return np.array_equal(a.frames, b.frames) and sounds
-
-
-def apart(a: Performance, b: Performance) -> tuple[float, float]:
-    """Largest differences of pictures (grey levels) and of sound."""
-    sound = 0.0 if a.sound is None or b.sound is None else float(np.abs(a.sound - b.sound).max())
-    return float(np.abs(a.frames.astype(float) - b.frames).max()), sound
 
 
 def off(family: Family, *modalities: str) -> dict[str, float]:
@@ -102,6 +96,38 @@ def test_at_weight_nothing_it_is_exactly_the_base(family: Family) -> None:
         assert same(base, family.clip())
         direction = family.generator.settle(Direction(None, 3, "a person dancing"))
         assert same(base, family.generator.perform(person, direction))
+
+
+def test_the_face_alone_reaches_the_sound_only_through_what_the_picture_shows(family: Family) -> None:
+    """Where the streams do not read each other, the sound is exactly the base's; where they do, it hears the face."""
+    if family.name == "wan":
+        pytest.skip("has no sound")
+    face = {name: data for name, data in family.adapter.parts.items() if name.endswith(".face")}
+    sounds = {}
+    for isolate in (True, False):
+        with isolated(family.generator.denoiser) if isolate else nullcontext():
+            base = family.clip()
+            with plug(family.generator, face):
+                worn = family.clip()
+        assert not np.array_equal(base.frames, worn.frames)
+        assert base.sound is not None
+        assert worn.sound is not None
+        sounds[isolate] = np.array_equal(base.sound, worn.sound)
+    assert sounds == {True: True, False: False}
+
+
+@contextmanager
+def isolated(denoiser: nn.Module) -> Iterator[None]:
+    """Keep the streams from reading each other."""
+
+    def keep_apart(_module: Any, given: Any, named: dict[str, Any]) -> Any:
+        return given, named | {"isolate_modalities": True}
+
+    hook = denoiser.register_forward_pre_hook(keep_apart, with_kwargs=True)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def test_half_the_weight_is_something_between(family: Family) -> None:
@@ -249,6 +275,20 @@ def test_the_same_model_in_bfloat16_takes_it(family: Family) -> None:
     with plug(generator, family.adapter.parts):
         pass
     assert unchanged(before, state(generator))
+
+
+def test_in_bfloat16_it_is_tuned_and_cast(family: Family) -> None:
+    """As on a card: the pipeline in bfloat16, the autoencoder of the video and what is learned in single precision."""
+    generator = FAMILIES[family.name]()
+    generator.pipe.to(torch.bfloat16)
+    generator.pipe.vae.to(torch.float32)
+    half = Family(family.name, generator, family.footage, tune_quickly(generator))
+    lora = load(half.adapter.parts[f"adapter.{generator.id}.face"])
+    assert all(tensor.any() for name, tensor in lora.items() if "lora_B" in name)
+    before = half.clip()
+    with plug(generator, half.adapter.parts):
+        assert not same(before, half.clip())
+    assert same(before, half.clip())
 
 
 @pytest.mark.parametrize("change", ["shape", "name", "type"])
