@@ -17,6 +17,8 @@ SHIPPED = "reference"
 _FAMILIES = {
     "wan": ("cameo.generators.wan:WanGenerator", ("WanPipeline",)),
     "ltx2": ("cameo.generators.ltx2:LTX2Generator", ("LTX2Pipeline",)),
+    "hunyuanvideo": ("cameo.generators.hunyuan_video:HunyuanVideoGenerator", ("HunyuanVideoPipeline",)),
+    "cogvideox": ("cameo.generators.cogvideox:CogVideoXGenerator", ("CogVideoXPipeline",)),
 }
 _DEVICE = re.compile(r"(?P<device>cpu|cuda(?::\d+)?)?(?:,?(?P<bits>8bit))?")
 

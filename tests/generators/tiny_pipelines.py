@@ -7,10 +7,17 @@ from typing import Any
 
 import torch
 from diffusers import (
+    AutoencoderKLCogVideoX,
+    AutoencoderKLHunyuanVideo,
     AutoencoderKLLTX2Audio,
     AutoencoderKLLTX2Video,
     AutoencoderKLWan,
+    CogVideoXDDIMScheduler,
+    CogVideoXPipeline,
+    CogVideoXTransformer3DModel,
     FlowMatchEulerDiscreteScheduler,
+    HunyuanVideoPipeline,
+    HunyuanVideoTransformer3DModel,
     LTX2Pipeline,
     LTX2VideoTransformer3DModel,
     WanPipeline,
@@ -20,16 +27,24 @@ from diffusers.pipelines.ltx2 import LTX2TextConnectors
 from diffusers.pipelines.ltx2.vocoder import LTX2Vocoder
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
     Gemma3Config,
     Gemma3ForConditionalGeneration,
     Gemma3TextConfig,
+    LlamaConfig,
+    LlamaModel,
     PreTrainedTokenizerFast,
     SiglipVisionConfig,
+    T5Config,
+    T5EncoderModel,
     UMT5Config,
     UMT5EncoderModel,
 )
 
 from cameo.generators.base import Footage, Motion
+from cameo.generators.cogvideox import CogVideoXGenerator
+from cameo.generators.hunyuan_video import HunyuanVideoGenerator
 from cameo.generators.ltx2 import LTX2Generator
 from cameo.generators.pipeline import PipelineGenerator, Shape
 from cameo.generators.wan import WanGenerator
@@ -56,6 +71,8 @@ WORDS = (
 )
 WAN_SHAPE = Shape(fps=25, size=(16, 16), frames=5, steps=1, window=5, side_px=16, grain=16, stride=4, guidance=5.0)
 LTX2_SHAPE = Shape(fps=25, size=(32, 32), frames=9, steps=1, window=9, side_px=32, grain=32, stride=8, guidance=3.0)
+
+COG_SHAPE = Shape(fps=25, size=(16, 16), frames=9, steps=1, window=9, side_px=16, grain=16, stride=8, guidance=6.0)
 
 
 def tokenizer(longest: int = 64) -> PreTrainedTokenizerFast:
@@ -279,6 +296,102 @@ def tiny_ltx2_generator(version: str = "2.0", seed: int = 0) -> LTX2Generator:
     return LTX2Generator(tiny_ltx2(version, seed), LTX2_SHAPE)
 
 
+def tiny_cogvideox(seed: int = 0, rotary: bool = True) -> Any:
+    """CogVideoX with two blocks of width 32."""
+    torch.manual_seed(seed)
+    words = T5EncoderModel(T5Config(vocab_size=64, d_model=32, d_kv=8, d_ff=37, num_layers=2, num_heads=4))
+    vae = AutoencoderKLCogVideoX(
+        block_out_channels=(8, 8, 8, 8),
+        latent_channels=4,
+        layers_per_block=1,
+        norm_num_groups=2,
+        temporal_compression_ratio=4,
+        down_block_types=("CogVideoXDownBlock3D",) * 4,
+        up_block_types=("CogVideoXUpBlock3D",) * 4,
+    )
+    transformer = CogVideoXTransformer3DModel(
+        num_attention_heads=2,
+        attention_head_dim=16,
+        in_channels=4,
+        out_channels=4,
+        time_embed_dim=2,
+        text_embed_dim=32,
+        num_layers=2,
+        sample_width=2,
+        sample_height=2,
+        sample_frames=9,
+        patch_size=2,
+        temporal_compression_ratio=4,
+        max_text_seq_length=24,
+        use_rotary_positional_embeddings=rotary,
+    )
+    pipe = CogVideoXPipeline(
+        tokenizer=tokenizer(),
+        text_encoder=words.eval(),
+        vae=vae.eval(),
+        transformer=transformer.eval(),
+        scheduler=CogVideoXDDIMScheduler(prediction_type="v_prediction"),
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def tiny_hunyuan_video(seed: int = 0) -> Any:
+    """HunyuanVideo with one block of each kind."""
+    torch.manual_seed(seed)
+    llama = LlamaConfig(
+        vocab_size=64, hidden_size=16, intermediate_size=37, num_hidden_layers=3, num_attention_heads=4, pad_token_id=0
+    )
+    clip = CLIPTextConfig(
+        vocab_size=64,
+        hidden_size=8,
+        intermediate_size=37,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        projection_dim=8,
+        bos_token_id=3,
+        eos_token_id=1,
+        pad_token_id=0,
+    )
+    vae = AutoencoderKLHunyuanVideo(
+        in_channels=3,
+        out_channels=3,
+        latent_channels=4,
+        block_out_channels=(8, 8, 8, 8),
+        layers_per_block=1,
+        norm_num_groups=4,
+        mid_block_add_attention=True,
+        down_block_types=("HunyuanVideoDownBlock3D",) * 4,
+        up_block_types=("HunyuanVideoUpBlock3D",) * 4,
+    )
+    transformer = HunyuanVideoTransformer3DModel(
+        in_channels=4,
+        out_channels=4,
+        num_attention_heads=2,
+        attention_head_dim=10,
+        num_layers=1,
+        num_single_layers=1,
+        num_refiner_layers=1,
+        patch_size=1,
+        patch_size_t=1,
+        guidance_embeds=True,
+        text_embed_dim=16,
+        pooled_projection_dim=8,
+        rope_axes_dim=(2, 4, 4),
+    )
+    pipe = HunyuanVideoPipeline(
+        text_encoder=LlamaModel(llama).eval(),
+        tokenizer=tokenizer(400),
+        transformer=transformer.eval(),
+        vae=vae.eval(),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=7.0),
+        text_encoder_2=CLIPTextModel(clip).eval(),
+        tokenizer_2=tokenizer(77),
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
 def tiny_footage(side: int, frames: int = 60, heard: bool = True, seed: int = 1) -> Footage:
     """Noise that looks straight ahead and, if it is heard, hisses."""
     g = torch.Generator().manual_seed(seed)
@@ -299,4 +412,6 @@ FAMILIES: dict[str, Callable[[], PipelineGenerator]] = {
     "wan": tiny_wan_generator,
     "ltx2.0": lambda: tiny_ltx2_generator("2.0"),
     "ltx2.3": lambda: tiny_ltx2_generator("2.3"),
+    "hunyuanvideo": lambda: HunyuanVideoGenerator(tiny_hunyuan_video(), WAN_SHAPE),
+    "cogvideox": lambda: CogVideoXGenerator(tiny_cogvideox(), COG_SHAPE),
 }
