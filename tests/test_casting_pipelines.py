@@ -102,7 +102,7 @@ def test_the_owner_casts_it(lent: Lent, tmp_path: Path) -> None:
     base = engine.perform(person, direction)
     shown = [pictures(tmp_path / "a.mp4")]
     for made_here in (worn, base):
-        write_mp4(tmp_path / "b.mp4", _enlarged(made_here.frames), 24)
+        write_mp4(tmp_path / "b.mp4", _enlarged(made_here.frames), engine.fps)
         shown.append(pictures(tmp_path / "b.mp4"))
     assert np.array_equal(shown[0], shown[1])
     assert not np.array_equal(shown[0], shown[2])

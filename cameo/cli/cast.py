@@ -69,7 +69,7 @@ def _read(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--commercial", action="store_true", help="the clip is for a commercial end")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="MP4", help="the video to write")
     parser.add_argument(
-        "--generator", default="reference", metavar="NAME", help="reference (default), wan:WEIGHTS, ltx2:WEIGHTS"
+        "--generator", default="reference", metavar="NAME", help="reference (default), wan:WEIGHTS, ltx2:WEIGHTS, …"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="another seed, another motion (default 0)")
     parser.add_argument("--frames", type=int, metavar="N", help="8 to 1500 (default: the generator's own number)")

@@ -45,24 +45,18 @@ class Family:
         return self.generator.run(direction, lambda _done: None)
 
 
-def tune_quickly(generator: PipelineGenerator) -> Adapter:
-    """Tune two steps with a rate so high that it shows."""
-    from cameo.adapt.recipe import Recipe
-    from cameo.adapt.train import tune
-    from tests.generators.tiny_pipelines import tiny_footage
-
-    others = np.zeros((2, 16, 16, 3), np.uint8), np.zeros((2, 10, 2), np.float32)
-    recipe = Recipe(rank=2, steps=3, batch=2, learning_rate=0.1, warm_up=1, judge_every=3, judged_frames=4)
-    return tune(generator, tiny_footage(generator.shape.side_px), Improving(), others, recipe)
-
-
 @cache
 def tuned(name: str) -> Family:
-    """Tune for a tiny pipeline once for all tests."""
+    """Tune two steps for a tiny pipeline, with a rate so high that it shows; once for all tests."""
+    from cameo.adapt.recipe import Recipe
+    from cameo.adapt.train import tune
     from tests.generators.tiny_pipelines import FAMILIES, tiny_footage
 
     generator = FAMILIES[name]()
-    return Family(name, generator, tiny_footage(generator.shape.side_px), tune_quickly(generator))
+    footage = tiny_footage(generator.shape.side_px)
+    others = np.zeros((2, 16, 16, 3), np.uint8), np.zeros((2, 10, 2), np.float32)
+    recipe = Recipe(rank=2, steps=3, batch=2, learning_rate=0.1, warm_up=1, judge_every=3, judged_frames=4)
+    return Family(name, generator, footage, tune(generator, footage, Improving(), others, recipe))
 
 
 @pytest.fixture(scope="module", params=["wan", "ltx2.0", "ltx2.3"])
