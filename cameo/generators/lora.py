@@ -27,10 +27,13 @@ def lora_removed(denoiser: Any) -> Iterator[None]:
     """Take out every LoRA that the block puts in; peft freezes the base, and that is undone too.
 
     Raises:
-        UsageError: there is one already.
+        UsageError: there is one already, or the weights are not there.
     """
     if getattr(denoiser, "peft_config", None):
         raise UsageError("another adapter is plugged into this generator", "unplug it, or load the generator afresh")
+    if any(parameter.is_meta for parameter in denoiser.parameters()):
+        hint = "use enable_model_cpu_offload, which moves it as a whole"
+        raise UsageError("the generator's weights are spread (sequential offload): nothing can be plugged in", hint)
     wanted = [(parameter, parameter.requires_grad) for parameter in denoiser.parameters()]
     try:
         yield

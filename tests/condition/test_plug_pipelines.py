@@ -222,6 +222,13 @@ def test_a_pipeline_with_another_lora_is_refused_and_keeps_it(family: Family, tm
     assert list(generator.denoiser.peft_config) == ["style"]
 
 
+def test_weights_that_are_spread_are_refused(family: Family) -> None:
+    generator = FAMILIES[family.name]()
+    generator.denoiser.to("meta")
+    with pytest.raises(UsageError, match="sequential offload"), plug(generator, family.adapter.parts):
+        pytest.fail("plugged in")
+
+
 def _without_prefix(tensors: dict[str, Tensor], _facts: dict[str, str]) -> None:
     for name in list(tensors):
         tensors[name.removeprefix("transformer.")] = tensors.pop(name)
