@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, float], None]
 FRAMES = (8, 1500)  # at 25 a second, up to a minute
+SIDES = (16, 4097)
+MOST_STEPS = 1000  # as many as the noise schedules have
 LAST_SEED = 2**31 - 1
 
 
@@ -76,6 +78,10 @@ def cast(
 def _require_possible(options: CastOptions) -> None:
     if options.frames is not None and not FRAMES[0] <= options.frames <= FRAMES[1]:
         message = f"a clip has {FRAMES[0]} to {FRAMES[1]} frames, not {options.frames}"
-        raise UsageError(message, "25 frames are a second")
+        raise UsageError(message, "leave the number out for the generator's own")
+    if any(side not in range(*SIDES) for side in options.size or ()):
+        raise UsageError(f"a clip is {SIDES[0]} to {SIDES[1] - 1} pixels wide and high", "choose another size")
+    if options.steps is not None and not 1 <= options.steps <= MOST_STEPS:
+        raise UsageError(f"a clip takes 1 to {MOST_STEPS} steps, not {options.steps}", "choose another number")
     if not 0 <= options.seed <= LAST_SEED:
         raise UsageError(f"a seed is 0 to {LAST_SEED}, not {options.seed}", "choose another seed")

@@ -54,7 +54,8 @@ class EnrollOptions:
     """Choose what an enrolment is made with.
 
     Attributes:
-        generator: which generator to tune for.
+        generator: which generator to tune for: "reference", or a family and its weights, such as "wan:FOLDER"; see
+            `generators.shelf.read_choice`.
         face_model, voice_model: the encoders: "embedded"; "insightface:NAME" or a folder, "onnx:FILE" for the face;
             "ecapa:NAME" or a folder for the voice. See `docs/reference/models.md`.
         terms: what the person allows; with `retention.captures`, the recording is kept in the double, encrypted.

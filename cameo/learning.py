@@ -212,6 +212,7 @@ def learn(
     with steps("tuning"):
         usable = torch.from_numpy(np.array([not reason for reason in seen.quality.reasons]))
         footage = generator.footage(seen.clip, seen.track, usable)
+        footage = replace(footage, speaker=torch.from_numpy(seen.voice.vector))
         chosen = recipe or Recipe.for_generator(generator.id)
         face, voice = encoders
         other_voices = rendered_voices() if "voice" in taught(generator) else ()

@@ -13,7 +13,7 @@ from cameo.embed.template import compare, unpack_template
 from cameo.embed.voice import load_voice_encoder
 from cameo.errors import CaptureRejected, EncoderMismatch, NotPermitted, OutputError, UsageError
 from cameo.files import require_writable
-from cameo.generators.shelf import load_generator
+from cameo.generators.shelf import generator_id, load_generator
 from cameo.learning import (
     Progress,
     Source,
@@ -73,6 +73,11 @@ class AdaptOptions:
     voice_model: str = "embedded"
     recipe: Recipe | None = None
     report: StrPath | None = None
+
+    @property
+    def generator_id(self) -> str:
+        """The id under which consent, grants and parts know the generator."""
+        return generator_id(self.generator)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +173,7 @@ def require_adaptable(verified: VerifiedBundle, options: AdaptOptions) -> None:
         registry.require_living(verified.manifest.bundle_id)
     if _is_tuned(verified, options) and not options.replace:
         hint = "tune it anew, in place of what is there, with --replace"
-        raise UsageError(f"the double is tuned for the generator {options.generator} already", hint)
+        raise UsageError(f"the double is tuned for the generator {options.generator_id} already", hint)
     if options.clip is None and options.voice is not None:
         raise UsageError("a voice alone does not show the person", "give the video as well: --clip CLIP")
     if options.clip is None and verified.manifest.part(CAPTURES) is None:
@@ -177,22 +182,22 @@ def require_adaptable(verified: VerifiedBundle, options: AdaptOptions) -> None:
 
 
 def _is_tuned(verified: VerifiedBundle, options: AdaptOptions) -> bool:
-    return any(entry.id == options.generator for entry in verified.manifest.generators)
+    return any(entry.id == options.generator_id for entry in verified.manifest.generators)
 
 
 def _terms(verified: VerifiedBundle, options: AdaptOptions) -> ConsentTerms | None:
     """Take new terms, or see that those of the record will do."""
     if options.terms is not None:
-        generators = {options.generator, *(entry.id for entry in verified.manifest.generators)}
-        resolved = usable_terms(options.terms, sorted(generators), options.generator)
+        generators = {options.generator_id, *(entry.id for entry in verified.manifest.generators)}
+        resolved = usable_terms(options.terms, sorted(generators), options.generator_id)
         if verified.manifest.part(CAPTURES) is not None and not resolved.retention.captures:
             hint = "set captures = true under [retention], or enrol again without it"
             raise UsageError("the double keeps the recording, the new terms do not", hint)
         agree(resolved, options.method)  # what cannot be sealed is found before the work, not after it
         return resolved
-    if not allows_generator(verified.consent.record.terms, options.generator, today()):
+    if not allows_generator(verified.consent.record.terms, options.generator_id, today()):
         hint = "say what you allow with --consent, or let cameo adapt ask you"
-        message = f"the consent in this double does not allow the generator {options.generator}"
+        message = f"the consent in this double does not allow the generator {options.generator_id}"
         raise NotPermitted(message, hint, "consent_exceeded")
     return None
 
@@ -254,5 +259,5 @@ def _report(options: AdaptOptions, enrollment: Enrollment) -> None:
     try:
         write_report(options.report, enrollment)
     except OutputError as error:
-        done = f"the double is tuned for {options.generator}, but its report was not written: {error.message}"
+        done = f"the double is tuned for {options.generator_id}, but its report was not written: {error.message}"
         raise OutputError(done, "run it again with --replace: the tuning is kept") from error

@@ -9,9 +9,9 @@ from __future__ import annotations
 import inspect
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,15 +26,19 @@ from cameo.files import atomic_path, require_writable
 from cameo.generators.base import RATE_HZ, Direction, Performance
 from cameo.generators.pipeline import as_frames
 from cameo.generators.shelf import generator_for
+from cameo.grants.grant import read_tokens, unverified_chain
 from cameo.media import write_mp4
 from cameo.records import Use
+from cameo.seal.bundle import Bundle
 from cameo.speaking import add_line
 from cameo.unlocking import unlock
 
 if TYPE_CHECKING:
     from cameo.crypto.provider import KeyProvider
     from cameo.generators.base import Generator
-    from cameo.records import Float32, UInt8
+    from cameo.grants.scope import Scope
+    from cameo.records import UInt8
+    from cameo.seal.terms import Purpose
     from cameo.unlocking import Borrowed, Opened
 
 StrPath = str | os.PathLike[str]
@@ -56,12 +60,15 @@ class CastOptions:
             open.
         prompt: what the clip shows, in words; judged by the owner's rules, and on record as part of a digest only. The
             reference generator takes no words: the clip does not follow it.
-        generator: one that the double was tuned for; not used where a pipeline is given.
+        generator: one that the double was tuned for: "reference", or a family and its weights, such as "wan:FOLDER";
+            see `generators.shelf.read_choice`. Not used where a pipeline is given.
         seed: 0 to 2147483647, gives the motion and the noise; the same seed gives the same clip.
         frames: how many, at the generator's rate; None takes the generator's own number.
         size: width and height in pixels; None takes the generator's own.
         steps: of sampling; None takes the generator's own.
-        modalities: what of the person is opened and used: "face", "voice".
+        modalities: what of the person is plugged in, of "face" and "voice"; () takes the face, and the voice too where
+            the generator speaks, the double holds it, and consent and grant let it be heard.
+        weights: of a modality's LoRA, 0 to 2; 1 where nothing is said, 0 leaves it out.
         commercial: whether the clip is for a commercial end.
         say: a sound file, 1 to 60 s of somebody speaking; the double says the same, in the owner's voice. The line is
             cut off where `frames` ends. Nobody judges its words: the prompt's rules do not hear it.
@@ -74,7 +81,8 @@ class CastOptions:
     frames: int | None = None
     size: tuple[int, int] | None = None
     steps: int | None = None
-    modalities: tuple[str, ...] = ("face",)
+    modalities: tuple[str, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
     commercial: bool = False
     say: StrPath | None = None
 
@@ -89,8 +97,8 @@ class Stage:
         receipt_sha256: of the payload of the receipt that allows this use.
     """
 
-    def __init__(self, engine: Generator, direction: Direction, opened: Opened, person: Any) -> None:
-        self.engine, self.direction = engine, direction
+    def __init__(self, engine: Generator, direction: Direction, opened: Opened, person: Any, heard: bool) -> None:
+        self.engine, self.direction, self._heard = engine, direction, heard
         self.bundle_id, self.purpose = opened.bundle_id, opened.purpose
         self.receipt_sha256 = opened.receipt_sha256
         self._opened, self._person = opened, person
@@ -151,7 +159,9 @@ class Stage:
             return
         out, clip = self._clip
         with atomic_path(out) as temporary:
-            write_mp4(temporary, clip.frames, self.engine.fps, _mono(clip), clip.rate_hz or RATE_HZ)
+            # What the consent calls sound is the person's: without their voice, the clip is silent.
+            sound = clip.sound if self._heard else None
+            write_mp4(temporary, clip.frames, self.engine.fps, sound, clip.rate_hz or RATE_HZ)
             self._opened.release(sha256_hex(temporary.read_bytes()))
 
     def begin(self) -> None:
@@ -200,12 +210,12 @@ def on_stage(
     if options.say is not None:
         wanted, line_sha256 = add_line(wanted, options.say, engine, bundle)
     direction = engine.settle(wanted)
-    use = _use(engine, options, direction, line_sha256)
+    use = _use(engine, options, direction, line_sha256, _modalities(engine, options, bundle, borrowed))
     # 1. Verify double, grant, proof and consent, spend a use, and only then decrypt.
     with unlock(bundle, use, keys=keys, borrowed=borrowed, generator_parts_only=True) as opened:
         # 2. Plug, generate, unplug: afterwards the generator is as before.
-        with load_into(engine, opened.parts) as person:
-            stage = Stage(engine, direction, opened, person)
+        with load_into(engine, opened.parts, options.weights) as person:
+            stage = Stage(engine, direction, opened, person, "audio" in use.outputs)
             yield stage
         # 3. The clip takes its name only when it may still leave.
         stage.let_out()
@@ -310,8 +320,30 @@ def require_clip_name(out: StrPath) -> None:
     require_writable(out)
 
 
-def _use(engine: Generator, options: CastOptions, direction: Direction, line_sha256: str) -> Use:
-    modalities = tuple(dict.fromkeys((*options.modalities, *(("voice",) if line_sha256 else ()))))
+def _modalities(engine: Generator, options: CastOptions, bundle: StrPath, borrowed: Borrowed | None) -> tuple[str, ...]:
+    """Take what was asked for, or as much as the generator, the double and its owner's words seem to allow.
+
+    Nothing is verified yet: unlocking decides about whatever is chosen here.
+    """
+    if options.say is not None:
+        return tuple(sorted({*(options.modalities or ("face",)), "voice"}))
+    if options.modalities:
+        return tuple(sorted(set(options.modalities)))
+    if not engine.speaks:
+        return ("face",)
+    sealed = Bundle.open(bundle)
+    purposes = [p for p in sealed.consent_claims().terms.purposes if options.purpose in ("", p.id)]
+    said: list[Purpose | Scope] = list(purposes)
+    if borrowed is not None:
+        said.append(unverified_chain(read_tokens(borrowed.grant)).scope)
+    held = any(part.name == f"adapter.{engine.id}.voice" for part in sealed.claims.parts)
+    heard = all("voice" in one.modalities and "audio" in one.outputs for one in said)
+    return ("face", "voice") if held and heard else ("face",)
+
+
+def _use(
+    engine: Generator, options: CastOptions, direction: Direction, line_sha256: str, modalities: tuple[str, ...]
+) -> Use:
     width, height = direction.area
     times = _times(width)  # as it leaves, not as it is generated
     return Use(
@@ -327,10 +359,6 @@ def _use(engine: Generator, options: CastOptions, direction: Direction, line_sha
         commercial=options.commercial,
         line_sha256=line_sha256,
     )
-
-
-def _mono(clip: Performance) -> Float32 | None:
-    return None if clip.sound is None else np.asarray(clip.sound.mean(0), np.float32)
 
 
 def _times(side: int) -> int:

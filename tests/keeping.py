@@ -25,7 +25,7 @@ BOTH = TERMS.replace("[retention]", 'generators = ["reference", "second"]\n[rete
 
 def shelve_second(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the second generator be found by its name."""
-    monkeypatch.setitem(shelf._SHELF, "second", second.PLACE)
+    monkeypatch.setitem(shelf._SHIPPED, "second", second.PLACE)
 
 
 def seal_kept(

@@ -127,8 +127,8 @@ def test_what_the_consent_does_not_reach_is_not_cast(
 
 
 def test_a_generator_that_is_not_there(enrolled: Enrolled, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="there is no generator 'wan'"):
-        cast(enrolled.double, keys=enrolled.keys, out=tmp_path / "clip.mp4", options=CastOptions(generator="wan"))
+    with pytest.raises(UsageError, match="there is no generator 'sora'"):
+        cast(enrolled.double, keys=enrolled.keys, out=tmp_path / "clip.mp4", options=CastOptions(generator="sora"))
 
 
 def test_when_consent_reaches() -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -35,6 +36,23 @@ def test_round_trip(tmp_path: Path, height: int, width: int) -> None:
     assert abs(len(clip.sound) / 16_000 - 2) < 0.1
     assert np.abs(clip.sound[8000:24_000]).max() == pytest.approx(0.4, abs=0.05)
     assert (tmp_path / "a.mp4").read_bytes().index(b"moov") < (tmp_path / "a.mp4").read_bytes().index(b"mdat")
+
+
+def test_stereo_sound(tmp_path: Path) -> None:
+    at = np.arange(48_000) / 48_000
+    sound = np.stack([0.4 * np.sin(2 * np.pi * 220 * at), 0 * at]).astype(np.float32)
+    write_mp4(tmp_path / "a.mp4", moving(8, 16, 16), 8, sound, 48_000)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        assert (container.streams.audio[0].rate, container.streams.audio[0].channels) == (48_000, 2)
+        heard = np.concatenate([block.to_ndarray() for block in container.decode(audio=0)], 1)[:, 8000:40_000]
+    assert np.abs(heard[0]).max() == pytest.approx(0.4, abs=0.05)
+    assert np.abs(heard[1]).max() < 0.05
+
+
+@pytest.mark.parametrize("shape", [(3, 100), (1, 1, 100), ()])
+def test_sound_of_another_shape_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    with pytest.raises(UsageError, match="sound must be"):
+        write_mp4(tmp_path / "a.mp4", moving(3, 16, 16), 8, np.zeros(shape, np.float32))
 
 
 def test_without_sound(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,8 @@ from cameo.adapt.team import Team
 from cameo.adapt.watch import Watch
 from cameo.errors import CameoError
 from cameo.generators.base import taught
-from cameo.generators.lora import add_loras, remove_lora
+from cameo.generators.lora import add_loras, lora_removed
+from cameo.generators.memory import out_of_memory_said
 from cameo.generators.quantised import require_eight_bit
 from cameo.records import Adapter, TuningStep
 
@@ -65,11 +67,9 @@ def tune(
     denoiser = generator.denoiser
     targets = {m: generator.lora_targets(m) for m in taught(generator) if m != "voice" or len(train.sound)}
     configs = {modality: lora_config(regex, recipe.rank) for modality, regex in targets.items()}
-    try:
+    with lora_removed(denoiser), out_of_memory_said(), _checkpointed(denoiser, recipe):
         add_loras(denoiser, configs)
         cast_training_params(denoiser, torch.float32)
-        if recipe.checkpointing:
-            denoiser.enable_gradient_checkpointing()
         watch = Watch(generator, identity, (train, held), judges, recipe)
         before = watch.shots()
         loop = _Loop(generator, identity, train, watch, recipe, store)
@@ -95,10 +95,19 @@ def tune(
             stopped=run.stopped,
             mistakes=watch.retell(loop.book, loop.lessons.spans),
         )
+
+
+@contextmanager
+def _checkpointed(denoiser: Any, recipe: Recipe) -> Iterator[None]:
+    """Keep the activations between blocks only, where the recipe says so."""
+    if not recipe.checkpointing:
+        yield
+        return
+    denoiser.enable_gradient_checkpointing()
+    try:
+        yield
     finally:
-        if recipe.checkpointing:
-            denoiser.disable_gradient_checkpointing()
-        remove_lora(denoiser)
+        denoiser.disable_gradient_checkpointing()
 
 
 def split(footage: Footage, share: float) -> tuple[Footage, Footage]:

@@ -13,6 +13,7 @@ from cameo.cli.consent import agreed_terms, require_agreed
 from cameo.cli.enroll import describe_likeness, reporting_checks
 from cameo.errors import UsageError
 from cameo.files import require_writable
+from cameo.generators.shelf import generator_id
 from cameo.seal.bundle import Bundle
 from cameo.seal.terms import allows_generator, today, with_generator
 
@@ -90,14 +91,15 @@ def _read(words: Sequence[str]) -> argparse.Namespace:
 
 def _terms(options: argparse.Namespace, verified: VerifiedBundle) -> ConsentTerms | None:
     """Get the terms that hold from now on, agreed to; None if those of the double name the generator already."""
-    generators = sorted({options.generator, *(entry.id for entry in verified.manifest.generators)})
+    wanted = generator_id(options.generator)
+    generators = sorted({wanted, *(entry.id for entry in verified.manifest.generators)})
     if options.consent is not None:
         return agreed_terms(options.consent, generators, options.yes)
     terms = verified.consent.record.terms
-    if allows_generator(terms, options.generator, today()):
+    if allows_generator(terms, wanted, today()):
         return None
-    terminal.say(f"The consent in {options.file} does not allow {options.generator} yet. It would be, from now on:")
-    wider = with_generator(terms, options.generator)
+    terminal.say(f"The consent in {options.file} does not allow {wanted} yet. It would be, from now on:")
+    wider = with_generator(terms, wanted)
     require_agreed(wider, options.yes)
     return wider
 

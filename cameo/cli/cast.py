@@ -33,6 +33,9 @@ def cast(words: Sequence[str]) -> None:
         generator=options.generator,
         seed=options.seed,
         frames=options.frames,
+        size=options.size,
+        steps=options.steps,
+        modalities=tuple(options.modality or ()),
         commercial=options.commercial,
         say=options.say,
     )
@@ -66,7 +69,9 @@ def _read(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--prompt", default="", metavar="TEXT", help="the scene; judged by the owner's rules")
     parser.add_argument("--commercial", action="store_true", help="the clip is for a commercial end")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="MP4", help="the video to write")
-    parser.add_argument("--generator", default="reference", metavar="NAME", help="default: reference")
+    parser.add_argument(
+        "--generator", default="reference", metavar="NAME", help="reference (default), wan:WEIGHTS, ltx2:WEIGHTS, …"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="another seed, another motion (default 0)")
     parser.add_argument(
         "--frames", type=int, metavar="N", help="8 to 1500 (default: the generator's own, 100, or as long as the line)"
@@ -74,8 +79,24 @@ def _read(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--say", type=Path, metavar="SOUND", help="a spoken line, 1 to 60 s: the double says it, in its owner's voice"
     )
+    parser.add_argument("--size", type=_size, metavar="WxH", help="in pixels (default: the generator's own)")
+    parser.add_argument("--steps", type=int, metavar="N", help="of sampling (default: the generator's own number)")
+    parser.add_argument(
+        "--modality",
+        action="append",
+        choices=("face", "voice"),
+        help="plug in no more than this; may be repeated (default: what consent and grant allow)",
+    )
     parser.add_json()
     return parser.parse_args(words)
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Read a size such as 832x480."""
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise argparse.ArgumentTypeError(f"a size is width x height, such as 832x480, not {text!r}")
+    return int(width), int(height)
 
 
 def _require_right(options: argparse.Namespace, by_grant: bool) -> None:

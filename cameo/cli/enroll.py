@@ -15,6 +15,7 @@ from cameo.cli.bundle import assurance_rows
 from cameo.cli.consent import agreed_terms
 from cameo.errors import CaptureRejected, UsageError
 from cameo.files import require_free
+from cameo.generators.shelf import generator_id
 from cameo.records import QualityReport
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def enroll(words: Sequence[str]) -> None:
     require_free(out)
     if config.gallery() != "off":
         terminal.say(_KEPT)
-    terms = agreed_terms(options.consent, [options.generator], options.yes, options.keep_captures)
+    terms = agreed_terms(options.consent, [generator_id(options.generator)], options.yes, options.keep_captures)
     keys = terminal.load_keys(options.key)
     # Only now: this loads everything that looks, listens and learns.
     from cameo.enrollment import EnrollOptions
@@ -102,7 +103,7 @@ def _read(words: Sequence[str]) -> argparse.Namespace:
         "--keep-captures", action="store_true", help="keep the recording in the double, to tune it again: cameo adapt"
     )
     parser.add_argument("--report", type=Path, metavar="HTML", help="write a page that shows what was made")
-    parser.add_argument("--generator", default="reference", metavar="NAME", help="tune for it (default: reference)")
+    parser.add_argument("--generator", default="reference", metavar="NAME", help="reference (default), wan:WEIGHTS, …")
     parser.add_argument(
         "--face-model",
         default="embedded",

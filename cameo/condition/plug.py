@@ -7,7 +7,8 @@ after the block, exceptions included, the generator's weights are bit for bit wh
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
+from cameo.condition.inside import kept_inside
 from cameo.errors import NotVerified, UsageError
 from cameo.generators.base import LineSpeaker, taught
 from cameo.generators.digest import weights_digest
-from cameo.generators.lora import remove_lora
+from cameo.generators.lora import lora_removed, several_meant
 
 if TYPE_CHECKING:
     from cameo.generators.base import Generator, Identity
@@ -28,47 +30,63 @@ if TYPE_CHECKING:
 PREFIX = "transformer"
 NAME = "cameo-"  # before the modality
 MAX_RANK = 256
+STRONGEST = 2.0  # weight of a LoRA
 
 
 @contextmanager
-def plug(generator: Generator, parts: Mapping[str, bytes]) -> Iterator[Identity]:
+def plug(
+    generator: Generator, parts: Mapping[str, bytes], weights: Mapping[str, float] | None = None
+) -> Iterator[Identity]:
     """Yield the person's identity while their adapters are active in the generator.
 
     Args:
         generator: what to plug into; nothing else may be plugged into it.
         parts: decrypted parts by name; `adapter.<generator>.<modality>` and `identity.<generator>.<modality>` are used.
+        weights: of a modality's LoRA, 0..2; 1 where nothing is said. At 0 the modality is left out altogether, its
+            tokens included: with nothing else plugged in, a pipeline then generates exactly what its base does.
 
     Raises:
-        UsageError: the double has no parts for this generator, or something is plugged in already.
+        UsageError: the double has no parts for this generator, a weight is not one of theirs, or something is plugged
+            in already.
         NotVerified: the parts belong to other base weights, or do not fit them.
     """
-    voice = f"adapter.{generator.id}.voice"  # of a generator that speaks it is no LoRA, and has no identity part
-    spoken = isinstance(generator, LineSpeaker) and voice in parts
     modalities = [m for m in taught(generator) if f"adapter.{generator.id}.{m}" in parts]
+    voice = f"adapter.{generator.id}.voice"  # of a generator that says a line it is no LoRA, and has no identity part
+    spoken = isinstance(generator, LineSpeaker) and voice in parts
     names = [f"{kind}.{generator.id}.{m}" for m in modalities or ["face"] for kind in ("adapter", "identity")]
     missing = [name for name in names if name not in parts]
     if missing:
         raise UsageError(f"this double holds no {missing[0]}", f"tune it for the {generator.id} generator first")
-    if getattr(generator.denoiser, "peft_config", None):
-        raise UsageError("another adapter is plugged into this generator", "unplug it, or load the generator afresh")
-    digest = generator.base_digest
-    read = {name: _read(parts[name], name, digest) for name in [*names, *([voice] if spoken else [])]}
-    before = weights_digest(generator.denoiser)
-    try:
-        for modality in modalities:
+    strengths = {m: w for m, w in _strengths(modalities, weights or {}).items() if w}
+    denoiser = generator.denoiser
+    with lora_removed(denoiser):
+        digest = generator.base_digest
+        read = {name: _read(parts[name], name, digest) for name in [*names, *([voice] if spoken else [])]}
+        before = weights_digest(denoiser)
+        for modality in strengths:
             name = f"adapter.{generator.id}.{modality}"
             _load_lora(generator, modality, read[name], _header(parts[name]))
-        generator.denoiser.set_adapters([NAME + modality for modality in modalities])
+        if strengths:
+            denoiser.set_adapters([NAME + m for m in strengths], list(strengths.values()))
         sealed = [read[f"identity.{generator.id}.{modality}"] for modality in modalities]
         person = generator.load_identity({key: value for one in sealed for key, value in one.items()})
         if isinstance(generator, LineSpeaker) and spoken:
             person = generator.give_voice(person, read[voice])
-        with generator.wearing(person):
+        with generator.wearing(person, tuple(strengths)), kept_inside(denoiser, getattr(generator, "pipe", None)):
             yield person
-    finally:
-        remove_lora(generator.denoiser)
-    if weights_digest(generator.denoiser) != before:
+    if weights_digest(denoiser) != before:
         raise NotVerified("the generator's weights changed while a double was plugged in", "load the generator afresh")
+
+
+def _strengths(modalities: Sequence[str], weights: Mapping[str, float]) -> dict[str, float]:
+    stray = [m for m in weights if m not in modalities]
+    if stray:
+        hint = f"it holds: {', '.join(modalities)}"
+        raise UsageError(f"this double holds no {stray[0]} for this generator, which a weight is given for", hint)
+    wrong = [w for w in weights.values() if not 0 <= w <= STRONGEST]
+    if wrong:
+        raise UsageError(f"a weight is 0 to {STRONGEST:g}, not {wrong[0]}", "1 is as it was tuned")
+    return {m: float(weights.get(m, 1.0)) for m in modalities}
 
 
 def _header(data: bytes) -> dict[str, str]:
@@ -94,19 +112,23 @@ def _read(data: bytes, name: str, base_digest: str) -> dict[str, Tensor]:
 def _load_lora(generator: Generator, modality: str, tensors: dict[str, Tensor], facts: dict[str, str]) -> None:
     """Load the LoRA of a modality and prove that every tensor arrived."""
     denoiser, prefix, adapter = generator.denoiser, PREFIX + ".", NAME + modality
-    stray = [key for key in tensors if not key.startswith(prefix)]
-    if stray or not tensors:
-        named = (stray or ["none"])[0]
-        raise NotVerified(f"the adapter holds a tensor of another model: {named}", "tune the double again")
+    wanted = re.compile(generator.lora_targets(modality))
+    layers = [prefix + name for name, _ in denoiser.named_modules() if wanted.fullmatch(name)]
+    amiss = set(tensors) ^ {f"{layer}.lora_{side}.weight" for layer in layers for side in "AB"}
+    if amiss:
+        named = min(amiss)
+        what = "holds a tensor of another model" if named in tensors else "lacks a tensor"
+        raise NotVerified(f"the adapter {what}: {named}", "tune the double again")
     state = {key: value.float() for key, value in tensors.items()}
     try:
         config = _lora_config(facts, generator.lora_targets(modality))
-        denoiser.load_lora_adapter(dict(state), prefix=PREFIX, metadata=config, adapter_name=adapter)
+        with several_meant():
+            denoiser.load_lora_adapter(dict(state), prefix=PREFIX, metadata=config, adapter_name=adapter)
     except (KeyError, ValueError, RuntimeError, TypeError) as error:
         raise NotVerified("the adapter does not fit this generator", "tune the double again") from error
     arrived = get_peft_model_state_dict(denoiser, adapter_name=adapter)
     expected = {key.removeprefix(prefix): value for key, value in state.items()}
-    if set(arrived) != set(expected) or any(not torch.equal(arrived[k].float(), expected[k]) for k in expected):
+    if set(arrived) != set(expected) or any(not torch.equal(arrived[k], expected[k].to(arrived[k])) for k in expected):
         raise NotVerified("not every tensor of the adapter was loaded", "tune the double again")
 
 

@@ -193,6 +193,11 @@ class Generator(Protocol):
         ...
 
     @property
+    def speaks(self) -> bool:
+        """Whether its clips have sound of their own accord."""
+        ...
+
+    @property
     def denoiser(self) -> Any:
         """The module a LoRA attaches to: an `nn.Module` with diffusers' adapter methods."""
         ...
@@ -246,8 +251,11 @@ class Generator(Protocol):
         """
         ...
 
-    def wearing(self, identity: Any) -> AbstractContextManager[None]:
-        """Let everything generated inside the block be conditioned on the person, also by the wrapped pipeline."""
+    def wearing(self, identity: Any, modalities: Sequence[str]) -> AbstractContextManager[None]:
+        """Let everything generated inside the block be conditioned on these modalities of the person.
+
+        That holds for the wrapped pipeline too, whoever calls it.
+        """
         ...
 
 

@@ -45,13 +45,16 @@ class TokenIdentity(nn.Module):
         """Start next to the words "a person"; nothing is learned yet."""
         g = torch.Generator().manual_seed(_SEED)
         tokens = {}
+        speaker = footage.speaker if "voice" in plan.start and len(footage.sound) else None
         for modality, start in plan.start.items():
+            if modality == "voice" and not len(footage.sound):
+                continue  # nothing is heard of the person, and nothing can be learned
             size = float(start.float().pow(2).mean().sqrt())
             near = start.float().cpu() + _NEAR * size * torch.randn(TOKENS, len(start), generator=g)
-            if modality == "voice" and footage.speaker is not None:
-                near = near + _projected(footage.speaker, len(start)) * size
+            if modality == "voice" and speaker is not None:
+                near = near + _projected(speaker, len(start)) * size
             tokens[modality] = near
-        return cls(tokens, footage.speaker)
+        return cls(tokens, speaker)
 
     @classmethod
     def load(cls, tensors: Mapping[str, Tensor], plan: TokenPlan) -> TokenIdentity:

@@ -6,22 +6,24 @@ The pipeline object stays the user's own: nothing in it is replaced but for the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
+from diffusers.training_utils import compute_density_for_timestep_sampling
 from torch import Tensor
 
-from cameo.errors import CameoError, UsageError
+from cameo.errors import UsageError
 from cameo.generators.base import Direction, Footage, Performance, Takes
 from cameo.generators.captions import REHEARSED
 from cameo.generators.digest import base_model_digest
 from cameo.generators.framing import Frame, frame_face
 from cameo.generators.identity_tokens import TokenIdentity, TokenPlan
+from cameo.generators.memory import out_of_memory_said
 from cameo.generators.pipeline_lessons import CachedWindows
 
 if TYPE_CHECKING:
@@ -61,10 +63,15 @@ class PipelineGenerator(ABC):
 
     id: ClassVar[str]
     modalities: ClassVar[tuple[str, ...]] = ("face",)
+    speaks: ClassVar[bool] = False
     pipelines: ClassVar[tuple[str, ...]]  # names of the classes it knows
     shape: Shape
 
     def __init__(self, pipe: Any, shape: Shape | None = None) -> None:
+        known = [base.__name__ for base in type(pipe).__mro__]
+        if not any(name in known for name in self.pipelines):
+            hint = f"it takes {' or '.join(self.pipelines)}"
+            raise UsageError(f"a {known[0]} is no pipeline of {self.id}", hint)
         self.pipe = pipe
         if shape is not None:
             self.shape = shape
@@ -86,8 +93,9 @@ class PipelineGenerator(ABC):
 
     @property
     def device(self) -> torch.device:
-        """Where the transformer is."""
-        return next(self.denoiser.parameters()).device
+        """Where it computes, also when its parts wait elsewhere (`enable_model_cpu_offload`)."""
+        device: torch.device = self.pipe._execution_device
+        return device
 
     @property
     def dtype(self) -> torch.dtype:
@@ -109,8 +117,8 @@ class PipelineGenerator(ABC):
         """Return what the transformer is told by a prompt: embeddings, masks, `[1, …]`."""
 
     @abstractmethod
-    def widths(self, told: Tensors) -> dict[str, Tensor]:
-        """Return per modality the embeddings `[1, L, D]` among which its tokens stand."""
+    def among(self, told: Tensors) -> dict[str, Tensor]:
+        """Return per modality the embeddings `[L, D]` of the words that its tokens stand among."""
 
     @abstractmethod
     def add_tokens(self, told: Tensors, tokens: Mapping[str, Tensor]) -> Tensors:
@@ -131,14 +139,25 @@ class PipelineGenerator(ABC):
     def run(self, direction: Direction, tell: Callable[[int], None]) -> Performance:
         """Call the pipeline for a settled direction; `tell` is called with the number of steps that are done."""
 
+    # What a family may say.
+
+    @property
+    def checkpointing(self) -> bool:
+        """Whether only the activations between blocks are kept while training."""
+        return bool(getattr(self.denoiser, "gradient_checkpointing", False))
+
+    def through(self, block: Any, *given: Any) -> Any:
+        """Run a block of the transformer while training."""
+        return block(*given)
+
     # What follows from it.
 
     @cached_property
     def plan(self) -> TokenPlan:
         """Where the tokens of each modality begin."""
         with torch.no_grad():
-            among = self.widths(self.describe(CLASS))
-        return TokenPlan({modality: _middle(words[0]).cpu() for modality, words in among.items()})
+            among = self.among(self.describe(CLASS))
+        return TokenPlan({modality: words.float().mean(0).cpu() for modality, words in among.items()})
 
     def footage(self, clip: Clip, track: FaceTrack, usable: Tensor) -> Footage:
         """Cut a recording to squares that follow the head and shoulders, at the family's rate."""
@@ -152,10 +171,12 @@ class PipelineGenerator(ABC):
         """Rebuild tokens from sealed tensors, checking names and shapes."""
         return TokenIdentity.load(tensors, self.plan).to(self.device)
 
-    def lessons(self, footage: Footage, identity: TokenIdentity, drop_aids: float) -> CachedWindows:
+    def lessons(
+        self, footage: Footage, identity: TokenIdentity, drop_aids: float, face_weight: float = 1.0
+    ) -> CachedWindows:
         """Encode every window and every caption once; `drop_aids` of the windows are shown without tokens."""
         with out_of_memory_said():
-            return CachedWindows(self, footage, identity, drop_aids)
+            return CachedWindows(self, footage, identity, drop_aids, face_weight)
 
     def rehearse(self, identity: TokenIdentity, held: Footage, frames: Tensor, seed: int, aided: bool = True) -> Takes:
         """Generate one short clip per pose of the captions, and take as many frames of them as are asked for."""
@@ -196,9 +217,9 @@ class PipelineGenerator(ABC):
         return settled
 
     def perform(
-        self, identity: TokenIdentity, direction: Direction, pulse: Callable[[float], None] | None = None
+        self, identity: object, direction: Direction, pulse: Callable[[float], None] | None = None
     ) -> Performance:
-        """Generate a clip; the tokens are attached for its length, unless `wearing` attached them already."""
+        """Generate a clip of whom the pipeline is wearing; of nobody, outside `wearing`."""
         steps = direction.steps or self.shape.steps
 
         def tell(done: int) -> None:
@@ -208,27 +229,28 @@ class PipelineGenerator(ABC):
         with out_of_memory_said():
             return self.run(direction, tell)
 
-    @contextmanager
-    def wearing(self, identity: TokenIdentity) -> Iterator[None]:
+    def wearing(self, identity: TokenIdentity, modalities: Sequence[str]) -> AbstractContextManager[None]:
         """Let the pipeline itself be conditioned on the person inside the block."""
-        with self.attach(identity.tokens()):
-            yield
+        return self.attach({m: tokens for m, tokens in identity.tokens().items() if m in modalities})
 
 
-@contextmanager
-def out_of_memory_said() -> Iterator[None]:
-    """Turn a card that is too small into an error that says what to do.
+def shifted_times(count: int, shift: float) -> Tensor:
+    """Draw `[count]` noise levels: logit-normal, shifted as the sampler's.
 
-    Raises:
-        CameoError: "no_memory".
+    Source: P. Esser et al., "Scaling rectified flow transformers" (2024), sections 3.1 and 5.3.2.
     """
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        free, whole = torch.cuda.mem_get_info()
-        message = f"the card has too little memory: {free / 1e9:.1f} of {whole / 1e9:.1f} GB are free"
-        hint = "smaller or fewer frames, pipe.enable_model_cpu_offload(), or a smaller base model"
-        raise CameoError(message, hint, "no_memory") from error
+    even = compute_density_for_timestep_sampling("logit_normal", count, logit_mean=0.0, logit_std=1.0)
+    return shift * even / (1 + (shift - 1) * even)
+
+
+def after_step(tell: Callable[[int], None]) -> Callable[..., dict[str, Any]]:
+    """Make the callback of a pipeline that tells how many steps are done."""
+
+    def after(_pipe: Any, step: int, _time: Any, values: dict[str, Any]) -> dict[str, Any]:
+        tell(step + 1)
+        return values
+
+    return after
 
 
 def as_video(frames: Tensor) -> Tensor:
@@ -252,9 +274,3 @@ def as_frames(made: Any) -> UInt8:
     if not isinstance(made, np.ndarray) or made.ndim != 5 or len(made) != 1 or made.shape[-1] != 3:
         raise UsageError("these are not the frames of one clip", "give what the pipeline returned as .frames")
     return np.asarray((made[0] * 255).round().clip(0, 255), np.uint8)
-
-
-def _middle(words: Tensor) -> Tensor:
-    """Mean of the embeddings `[L, D]` that are not padding, `[D]`."""
-    real = words[words.abs().amax(1) > 0]
-    return (real if len(real) else words).float().mean(0)

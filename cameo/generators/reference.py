@@ -7,7 +7,7 @@ the person's voice without it (`voice_conversion`); the lips follow the sound.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import cache
@@ -48,6 +48,7 @@ class ReferenceGenerator:
     id = "reference"
     fps = FPS
     modalities = ("face", "voice")
+    speaks = False  # but for a line, see `LineSpeaker`
 
     def __init__(self, weights: bytes) -> None:
         self.base_digest = hashlib.sha256(weights).hexdigest()
@@ -133,7 +134,7 @@ class ReferenceGenerator:
         sound = convert_voice(identity.voice, line)
         return Performance(self.sample(identity, motion, direction.seed, True, pulse), sound[None], RATE_HZ)
 
-    def wearing(self, identity: ReferenceIdentity) -> AbstractContextManager[None]:
+    def wearing(self, identity: ReferenceIdentity, modalities: Sequence[str]) -> AbstractContextManager[None]:
         """Do nothing: the network is given the person with every call."""
         return nullcontext()
 

@@ -7,24 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from diffusers.training_utils import compute_density_for_timestep_sampling
 from torch import Tensor
 
 from cameo.errors import UsageError
 from cameo.generators.base import Direction, Performance
-from cameo.generators.pipeline import PipelineGenerator, Shape, Tensors, as_frames, as_video
-
-if TYPE_CHECKING:
-    pass
+from cameo.generators.pipeline import PipelineGenerator, Shape, Tensors, after_step, as_frames, as_video, shifted_times
+from cameo.generators.standin import replaced
 
 _WORDS = "words"
 _ATTENTION = r"attn[12]\.(to_q|to_k|to_v|to_out\.0)"
 _FEED_FORWARD = r"ffn\.net\.(0\.proj|2)"
 # Training times lean to noise as the sampler's do. Source: the flow_shift of Wan's own configuration at 480p.
 SHIFT = 3.0
+# Wan sees the padding too, so captions are padded as prompts are. Source: WanPipeline.__call__.
+LIMIT = 512
 
 
 class WanGenerator(PipelineGenerator):
@@ -52,7 +51,7 @@ class WanGenerator(PipelineGenerator):
     def encode(self, frames: Tensor, sound: Tensor) -> Tensors:
         """Return `{"video": [1, 16, T', h, w]}`, normalised as the pipeline's decoding undoes it."""
         vae = self.pipe.vae
-        video = as_video(frames).to(next(vae.parameters()).device, vae.dtype)
+        video = as_video(frames).to(self.device, vae.dtype)
         mode = vae.encode(video).latent_dist.mode().float()
         mean, deviation = (torch.tensor(v).view(1, -1, 1, 1, 1).to(mode) for v in self._statistics())
         return {"video": (mode - mean) / deviation}
@@ -64,12 +63,15 @@ class WanGenerator(PipelineGenerator):
     @torch.no_grad()
     def describe(self, prompt: str) -> Tensors:
         """Return `{"words": [1, L, D]}`."""
-        words, _ = self.pipe.encode_prompt(prompt, do_classifier_free_guidance=False, device=self.device)
+        words, _ = self.pipe.encode_prompt(
+            prompt, do_classifier_free_guidance=False, max_sequence_length=LIMIT, device=self.device
+        )
         return {_WORDS: words}
 
-    def widths(self, told: Tensors) -> dict[str, Tensor]:
-        """Face tokens stand among the words."""
-        return {"face": told[_WORDS]}
+    def among(self, told: Tensors) -> dict[str, Tensor]:
+        """Face tokens stand among the words, which are padded with zeros."""
+        words = told[_WORDS][0]
+        return {"face": words[words.abs().amax(1) > 0]}
 
     def add_tokens(self, told: Tensors, tokens: Mapping[str, Tensor]) -> Tensors:
         """Append the face's tokens; Wan's cross-attention takes any length and has no mask."""
@@ -111,51 +113,26 @@ class WanGenerator(PipelineGenerator):
     def run(self, direction: Direction, tell: Callable[[int], None]) -> Performance:
         """Call the pipeline."""
         width, height = direction.area
-
-        def after(_pipe: Any, step: int, _time: Any, values: dict[str, Any]) -> dict[str, Any]:
-            tell(step + 1)
-            return values
-
         made = self.pipe(
             prompt=direction.prompt,
             width=width,
             height=height,
             num_frames=direction.length,
             num_inference_steps=direction.steps,
+            max_sequence_length=LIMIT,
             guidance_scale=self.shape.guidance,
             generator=torch.Generator().manual_seed(direction.seed),
-            callback_on_step_end=after,
+            callback_on_step_end=after_step(tell),
             output_type="np",
         )
         return Performance(as_frames(made.frames))
 
 
-def shifted_times(count: int, shift: float) -> Tensor:
-    """Draw `[count]` noise levels: logit-normal, shifted as the sampler's.
-
-    Source: P. Esser et al., "Scaling rectified flow transformers" (2024), sections 3.1 and 5.3.2.
-    """
-    even = compute_density_for_timestep_sampling("logit_normal", count, logit_mean=0.0, logit_std=1.0)
-    return shift * even / (1 + (shift - 1) * even)
-
-
 def with_tokens(words: Tensor, tokens: Tensor | None) -> Tensor:
-    """Append `[K, D]` to every row of `[B, L, D]`."""
+    """Append `[K, D]` to every row of `[B, L, D]`, unless they stand there already."""
     if tokens is None:
         return words
-    return torch.cat([words, tokens.to(words).expand(len(words), -1, -1)], 1)
-
-
-@contextmanager
-def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Let an object have another attribute for a while; afterwards it has its old one, or none of its own."""
-    own = name in vars(owner)
-    before = vars(owner).get(name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        if own:
-            setattr(owner, name, before)
-        else:
-            delattr(owner, name)
+    added = tokens.to(words).expand(len(words), -1, -1)
+    if words.shape[1] > len(tokens) and torch.equal(words[:, -len(tokens) :], added):
+        return words  # embeddings that the caller had from the pipeline while it was wearing the person
+    return torch.cat([words, added], 1)

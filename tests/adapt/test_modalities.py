@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -62,7 +62,7 @@ class Windows:
 class Tiny:
     """A generator that is told in words and has a voice; its takes are `shown` and `heard`, whatever it has learned."""
 
-    id, base_digest, fps, modalities = "tiny", "0" * 64, 25.0, ("face", "voice")
+    id, base_digest, fps, modalities, speaks = "tiny", "0" * 64, 25.0, ("face", "voice"), True
 
     def __init__(self, shown: np.ndarray, heard: np.ndarray | None) -> None:
         torch.manual_seed(0)
@@ -101,7 +101,7 @@ class Tiny:
     def perform(self, identity: Who, direction: Direction, pulse: Callable[[float], None] | None = None) -> Performance:
         raise NotImplementedError
 
-    def wearing(self, identity: Who) -> AbstractContextManager[None]:
+    def wearing(self, identity: Who, modalities: Sequence[str]) -> AbstractContextManager[None]:
         return nullcontext()
 
 

@@ -36,6 +36,7 @@ class Engine:
     """Stand in for a generator: it does what a test wants while it "generates"."""
 
     id, fps = "reference", 25.0
+    modalities, speaks = ("face",), False
 
     def __init__(self) -> None:
         self.meanwhile: Callable[[], object] = lambda: None
