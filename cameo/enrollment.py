@@ -25,7 +25,7 @@ from cameo.capture.clip import read_clip
 from cameo.capture.liveness import judge_liveness
 from cameo.capture.quality import add_voices, assess, require_good
 from cameo.capture.speech import find_speech
-from cameo.embed.face import load_face_encoder
+from cameo.embed.face import load_face_encoder, see_faces
 from cameo.embed.person import pool_face, pool_windows
 from cameo.embed.template import pack_template
 from cameo.embed.voice import load_voice_encoder
@@ -129,7 +129,8 @@ def enroll(
     with steps("reading the recording"):
         recording = read_clip(clip, voice, progress=steps.within)
     with steps("finding the face"):
-        track = track_faces(recording.frames, steps.within)
+        seen = see_faces(face_encoder, recording.frames, steps.within)
+        track = track_faces(recording.frames, steps.within, seen)
     with steps("checking the quality"):
         speech = find_speech(recording.sound)
         quality = assess(recording, track, speech)
@@ -138,7 +139,7 @@ def enroll(
         _require_answered(liveness)
     # 2. Embed.
     with steps("embedding face and voice"):
-        face, frame_likeness, frames_used = pool_face(face_encoder, recording, track, quality)
+        face, frame_likeness, frames_used = pool_face(face_encoder, recording, track, quality, seen)
         windows = voice_encoder.embed_windows(speech.samples)
         voice_template, window_likeness = pool_windows(windows, voice_encoder.info)
         quality = add_voices(quality, windows)
