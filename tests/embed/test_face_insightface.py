@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from cameo.embed.crop import plain_crop
-from cameo.embed.face import load_face_encoder
+from cameo.embed.face import load_face_encoder, see_faces
+from cameo.embed.face_detector import FaceDetector
 from cameo.embed.face_insightface import InsightFaceEncoder
 from cameo.errors import MissingExtra, MissingWeights
 from cameo.records import MATCHED
@@ -171,8 +172,6 @@ def test_a_face_that_fills_the_frame_is_found_in_a_wider_one(encoder: InsightFac
             return np.array([[40, 44, 90, 99, 0.9]]), FIVE[None] + [64, 64]
 
     assert real is not None
-    from cameo.embed.face_detector import FaceDetector
-
     face = FaceDetector(((320, 320),), Picky()).find(frame)
     assert seen == [(64, 64), (128, 128)]
     assert face is not None
@@ -181,8 +180,6 @@ def test_a_face_that_fills_the_frame_is_found_in_a_wider_one(encoder: InsightFac
 
 
 def test_a_face_is_followed_between_looks(encoder: InsightFaceEncoder) -> None:
-    from cameo.embed.face_detector import FaceDetector
-
     texture = cv2.GaussianBlur(np.random.default_rng(4).integers(0, 256, (400, 400, 3)).astype(np.uint8), (0, 0), 3)
     shift = [(k, k // 2) for k in range(20)]
     frames = np.stack([texture[20 + y : 340 + y, 20 + x : 340 + x] for x, y in shift])
@@ -197,7 +194,7 @@ def test_a_face_is_followed_between_looks(encoder: InsightFaceEncoder) -> None:
             points = FIVE * 3 + [160, 150] - shift[where]
             return np.array([[100, 100, 220, 220, 0.9]]), points[None]
 
-    points = FaceDetector(((320, 320),), Marked()).follow(frames, every=8)
+    points = FaceDetector(((320, 320),), Marked()).follow(frames, every=8).points
     assert looks == [0, 8, 16]
     truth = np.stack([FIVE * 3 + [160, 150] - np.array(s) for s in shift])
     assert np.abs(points[:, :5] - truth).max() < 1.0
@@ -213,6 +210,71 @@ def test_a_face_is_followed_between_looks(encoder: InsightFaceEncoder) -> None:
     looks.clear()
     FaceDetector(((320, 320),), Anywhere()).follow(cut[:7], every=100)
     assert len(looks) == 2
+
+
+class Told:
+    """A detector that is told, look by look, which faces it finds: `[K, 5, 2]` points; it notes what it was shown."""
+
+    def __init__(self, *looks: np.ndarray) -> None:
+        self.left, self.shown = list(looks), 0
+
+    def detect(self, picture: np.ndarray, input_size: tuple[int, int]) -> Any:
+        self.shown += 1
+        points = (self.left.pop(0) if len(self.left) > 1 else self.left[0]).astype(np.float32)
+        low, high = points.min(1) - 20, points.max(1) + 20
+        return np.concatenate([low, high, np.full((len(points), 1), 0.9)], 1), points
+
+
+def still_scene(count: int) -> np.ndarray:
+    texture = cv2.GaussianBlur(np.random.default_rng(4).integers(0, 256, (320, 320, 3)).astype(np.uint8), (0, 0), 3)
+    return np.repeat(texture[None], count, 0)
+
+
+def test_what_following_missed_by_is_taken_back_evenly() -> None:
+    here = FIVE * 3 + [160, 150]
+    seen = FaceDetector(((320, 320),), Told(here[None], here[None] + 4)).follow(still_scene(10), every=8)
+    off = (seen.points[:, :5] - here).mean((1, 2))
+    assert off == pytest.approx([0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4], abs=0.05)
+
+
+def test_the_main_face_stays_the_main_face() -> None:
+    """Somebody whose face is larger comes in later."""
+    here, other = FIVE * 2 + [80, 80], FIVE * 3 + [230, 220]
+    looks = Told(here[None], np.stack([other, here]), np.stack([other, here]))
+    seen = FaceDetector(((320, 320),), looks).follow(still_scene(6), every=2)
+    assert np.abs(seen.points[:, :5] - here).max() < 1
+    assert seen.faces.tolist() == [1, 1, 2, 2, 2, 2]
+    assert seen.boxes[0] == pytest.approx([*(here.min(0) - 20), *(np.ptp(here, axis=0) + 40)], abs=1)
+
+
+def test_where_there_is_no_face_only_some_frames_are_looked_at() -> None:
+    nobody = Told(np.zeros((0, 5, 2)))
+    seen = FaceDetector(((320, 320), (640, 640)), nobody).follow(still_scene(11))
+    assert nobody.shown == 3 * 3, "frames 0, 5 and 10, at two sizes and in the wider frame"
+    assert not seen.faces.any()
+    assert np.isnan(seen.points).all()
+    assert np.isnan(seen.boxes).all()
+
+
+def test_pose_is_read_while_following(encoder: InsightFaceEncoder) -> None:
+    frames = np.repeat(square_frame(4, 4)[None], 7, 0)
+    shares: list[float] = []
+    seen = encoder.follow(frames, progress=lambda _label, share: shares.append(share))
+    expected = encoder.pose(frames[:1])
+    assert np.isfinite(expected).all()
+    assert seen.pose_deg == pytest.approx(np.repeat(expected, 7, 0), abs=0.5)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    dark = np.concatenate([frames[:2], np.zeros_like(frames[:2])])
+    assert np.isfinite(encoder.follow(dark).pose_deg).all(1).tolist() == [True, True, False, False]
+
+
+def test_only_an_encoder_with_a_detector_sees_faces(encoder: InsightFaceEncoder, frames: np.ndarray) -> None:
+    assert see_faces(load_face_encoder(), frames) is None
+    seen = see_faces(encoder, frames)
+    assert seen is not None
+    assert seen.points.shape == (len(frames), 10, 2)
+    assert np.isnan(seen.points[:, 5:]).all()
 
 
 def test_it_says_what_it_is(folder: Path, encoder: InsightFaceEncoder) -> None:
@@ -340,6 +402,6 @@ def test_a_real_pack_on_real_clips_matches_the_library() -> None:
         assert len(pairs) >= 3
         assert min(a @ b for a, b in pairs) > 0.999
         assert found.all()
-        followed, _ = encoder.embed(frames[6::12], encoder.follow(frames)[6::12])
+        followed, _ = encoder.embed(frames[6::12], encoder.follow(frames).points[6::12])
         looked, _ = encoder.embed(frames[6::12])
         assert np.einsum("nd,nd->n", followed, looked).min() > 0.95
