@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from cameo.embed.crop import TEMPLATE, plain_crop, similarity
+from cameo.embed.face_models import first_line
 from cameo.errors import MissingWeights
 from cameo.records import FaceSightings
 
@@ -65,13 +66,15 @@ class FaceDetector:
         """Take a detector that InsightFace opened, at the input size the file fixes, or at those for selfies.
 
         Raises:
-            MissingWeights: it gives no landmarks.
+            MissingWeights: it gives no landmarks, or something that are no faces.
         """
         if not getattr(model, "use_kps", False):
             raise MissingWeights(f"the detector {path.name} gives no landmarks", hint)
         height, width = model.session.get_inputs()[0].shape[2:4]
         fixed = isinstance(height, int) and isinstance(width, int)
-        return cls(((width, height),) if fixed else tuple((side, side) for side in _SIDES), model)
+        made = cls(((width, height),) if fixed else tuple((side, side) for side in _SIDES), model)
+        made._detect(np.zeros((_SIDES[0], _SIDES[0], 3), np.uint8), made.sides[0])
+        return made
 
     def find(self, frame: UInt8) -> Face | None:
         """Find the largest face of `[H, W, 3]` RGB, also one that fills the frame."""
@@ -124,8 +127,15 @@ class FaceDetector:
         return FaceSightings(boxes, points, counts, np.full((len(frames), 3), np.nan, np.float32))
 
     def _detect(self, picture: UInt8, size: tuple[int, int]) -> list[Face]:
-        boxes, points = self._model.detect(picture, input_size=size)
-        return [Face(b[:4].astype(np.float32), p.astype(np.float32)) for b, p in zip(boxes, points, strict=True)]
+        hint = "use another pack"
+        try:
+            boxes, points = (np.asarray(found, np.float32) for found in self._model.detect(picture, input_size=size))
+        except Exception as error:  # onnxruntime's classes derive from nothing else, and wrong shapes end in any
+            raise MissingWeights(f"cannot run the detector: {first_line(error)}", hint) from error
+        if boxes.ndim != 2 or boxes.shape[1] < 4 or points.shape != (len(boxes), _FIVE, 2):
+            raise MissingWeights(f"the detector gives {list(points.shape)}, not [N, 5, 2] landmarks", hint)
+        sound = np.isfinite(boxes[:, :4]).all(1) & np.isfinite(points).all((1, 2))
+        return [Face(box[:4], five) for box, five in zip(boxes[sound], points[sound], strict=True)]
 
 
 def _main(faces: list[Face], last: Face | None) -> Face | None:
