@@ -4,7 +4,7 @@
                                       [--json] [--plot FILE.png]
 
 Both make a face and a voice embedding of each clip with the same weights (`benchmarks/peers/`). They run in processes
-of their own, in turns, and a ratio is taken within a turn. Processor time is compared as well as wall time: it hardly
+of their own, in turns, and a ratio is taken within a turn, for each clip. Processor time is compared as well as wall time: it hardly
 depends on what else the machine does. Loading libraries and weights is told apart. What cameo does more, the gate
 and landmarks for the generator, is in its time.
 
@@ -69,9 +69,9 @@ def run(front: str, weights: Weights, clips: list[Path]) -> dict[str, Any]:
     return told
 
 
-def spent(told: dict[str, Any], clock: int) -> float:
-    """Seconds over all clips and stages, without loading."""
-    return float(sum(stage[clock] for clip in told["clips"] for stage in clip["stages_s"].values()))
+def spent(told: dict[str, Any], clock: int) -> list[float]:
+    """Seconds of each clip over all stages, without loading."""
+    return [sum(stage[clock] for stage in clip["stages_s"].values()) for clip in told["clips"]]
 
 
 def stages(turns: list[dict[str, Any]], clock: int = PROCESSOR) -> dict[str, float]:
@@ -123,8 +123,8 @@ def measure(weights: Weights, clips: list[Path], rounds: int, longer: int, folde
     for front, told in turns.items():
         pairs = separation(told[0])
         found[front] = {
-            "wall_s": [spent(t, WALL) for t in told],
-            "processor_s": [spent(t, PROCESSOR) for t in told],
+            "wall_s": [one for t in told for one in spent(t, WALL)],
+            "processor_s": [one for t in told for one in spent(t, PROCESSOR)],
             "load_s": [t["load_s"][WALL] for t in told],
             "stages_s": stages(told),
             "faces": [clip["faces"] for clip in told[0]["clips"]],
@@ -137,14 +137,14 @@ def measure(weights: Weights, clips: list[Path], rounds: int, longer: int, folde
     if longer > 1:
         long = folder / f"long{clips[0].suffix}"
         repeat(clips[0], longer, long)
-        for front in (BY_HAND, CAMEO):
+        for front in (SPARSE, CAMEO):  # what a script keeps in memory does not depend on how often it looks
             print(f"a clip {longer} times as long: {front}", file=sys.stderr)
             found[front]["peak_longer"] = run(front, weights, [long])["peak"]
     return found
 
 
 def ratios(found: dict[str, Any], front: str, clock: str) -> list[float]:
-    """How many times cameo's time a front takes, turn by turn."""
+    """How many times cameo's time a front takes, clip by clip and turn by turn."""
     return [theirs / ours for theirs, ours in zip(found[front][clock], found[CAMEO][clock], strict=True)]
 
 
