@@ -4,13 +4,13 @@
                                       [--json] [--plot FILE.png]
 
 Both make a face and a voice embedding of each clip with the same weights (`benchmarks/peers/`). They run in processes
-of their own, in turns, and a ratio is taken within a turn, for each clip. Processor time is compared as well as wall time: it hardly
-depends on what else the machine does. Loading libraries and weights is told apart. What cameo does more, the gate
-and landmarks for the generator, is in its time.
+of their own, in turns, and a ratio is taken within a turn, for each clip. Processor time is compared as well as wall
+time: it depends far less on what else the machine does. Loading libraries and weights is told apart. What cameo does
+more, the gate and the landmarks for the generator, is in its time.
 
 `--pack` is a folder `.../models/NAME` as InsightFace lays it out. Without `--clips` four sample people are rendered;
-without `--ecapa` an ECAPA-TDNN of the published size gets random weights, which is as slow as the published one, and says
-nothing about voices. `--longer N` repeats the first clip N times in one file and enrols that once, for its memory.
+without `--ecapa` an ECAPA-TDNN of the published size gets random weights, which is as slow as the published one, and
+says nothing about voices. `--longer N` repeats the first clip N times in one file and enrols that once, for its memory.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ FRONTS = {
 WALL, PROCESSOR = 0, 1
 GOAL = 5.0
 PEOPLE, SECONDS = 4, 8.0
+COLOURS = ("#4c72b0", "#c44e52", "#8172b3", "#dd8452", "#55a868", "#937860", "#da8bc3")  # one for each stage
 CLIPS = (".mp4", ".mov", ".webm")
 
 
@@ -157,7 +158,8 @@ def print_tables(found: dict[str, Any]) -> None:
         row = found[front]
         cells = [_spread(ratios(found, front, clock)) for clock in ("processor_s", "wall_s")]
         long = f"{row['peak_longer'] / 1e9:.2f} GB" if "peak_longer" in row else ""
-        print(f"| {front} | {' | '.join(cells)} | {_spread(row['load_s'], ' s')} | {row['peak'] / 1e9:.2f} GB | {long} |")
+        cells += [_spread(row["load_s"], " s"), f"{row['peak'] / 1e9:.2f} GB", long]
+        print(f"| {front} | {' | '.join(cells)} |")
     best = float(np.median(ratios(found, BY_HAND, "processor_s")))
     print(f"\ngoal: {GOAL:g} times as fast as by hand: {'holds' if best >= GOAL else 'MISSED'}\n")
     print("| halves of clips | AUC | same person, least (mean) | different people, most (mean) |\n|---|---|---|---|")
@@ -182,7 +184,7 @@ def plot_stages(found: dict[str, Any], path: Path) -> None:
     axes: Any = figure.add_subplot()
     whole = sum(found[CAMEO]["stages_s"].values())
     names = list(dict.fromkeys(name for front in FRONTS for name in found[front]["stages_s"]))
-    colours = dict(zip(names, ("#4c72b0", "#c44e52", "#8172b3", "#dd8452", "#55a868", "#937860", "#da8bc3"), strict=False))
+    colours = dict(zip(names, COLOURS, strict=True))
     for row, front in enumerate(FRONTS):
         left = 0.0
         for name, seconds in found[front]["stages_s"].items():

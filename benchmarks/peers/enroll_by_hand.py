@@ -2,10 +2,10 @@
 
     python -m benchmarks.peers.enroll_by_hand --pack FOLDER --ecapa FOLDER [--every N] CLIP...
 
-`FaceAnalysis` looks at every frame with its default input of 640 x 640 and encodes each face it finds; `EncoderClassifier`
-encodes the whole sound. There is no gate and no search for speech. `torchaudio.load` needs torchcodec, which has no
-place in this environment, so PyAV decodes the sound, and torchaudio resamples it. What is printed is one line of JSON,
-read by `benchmarks.enroll_front`.
+`FaceAnalysis` looks at every frame with its default input of 640 x 640 and encodes each face it finds;
+`EncoderClassifier` encodes the whole sound. There is no gate and no search for speech. `torchaudio.load` needs
+torchcodec, which is not among our dependencies, so PyAV decodes the sound, and torchaudio resamples it. What is printed
+is one line of JSON, read by `benchmarks.enroll_front`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def load(pack: Path, ecapa: Path) -> tuple[Any, Any]:
 
 def read_faces(app: Any, clip: str, every: int, timed: Stopwatch) -> Float32:
     """Embed the largest face of every `every`-th frame, `[N, D]` unit rows."""
-    video, rows, number = cv2.VideoCapture(clip), [], 0
+    video, number = cv2.VideoCapture(clip), 0
+    rows: list[Float32] = []
     while True:
         with timed("decode"):
             there, frame = video.read()

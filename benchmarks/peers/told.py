@@ -46,6 +46,7 @@ class Stopwatch:
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
+        """Time what is done inside."""
         wall, processor = time.perf_counter(), time.process_time()
         yield
         before = self.stages_s.get(stage, (0.0, 0.0))

@@ -28,17 +28,18 @@ _SIDES = (320, 640)
 # SCRFD misses faces that fill the frame; half a frame more on each side finds them.
 # Source: shared/sketches/README.md, 18 of 18 frames of a selfie-like clip instead of 1.
 _MARGIN = 0.5
-# Frames between looks, a second at 25 per second; while there is no face, fewer. Source: benchmarks/enroll_front.py.
+# Frames between looks, a second at 25 per second; while there is no face, fewer. Source: on two real clips templates
+# have a cosine of 0.999 to those of a look at every frame (0.9997 with a look at every 12th, 0.998 at every 50th).
 EVERY, EVERY_LOST = 25, 5
 _COUNTED = 1 / 3  # of the largest face's width; what is smaller is no second person. Source: faces/detect.py
 
 # Between looks a grid of points on the face is followed, and the better half says how the face moved.
-# Source: Z. Kalal, K. Mikolajczyk and J. Matas, "Forward-backward error: automatic detection of tracking failures", 2010.
+# Source: Z. Kalal et al., "Forward-backward error: automatic detection of tracking failures", 2010.
 _GRID = np.stack(np.meshgrid(np.linspace(22, 90, 6), np.linspace(30, 100, 6)), -1).reshape(-1, 2)  # in a crop of 112
 _AROUND = 1.0  # how far around the points the picture is looked at, in distances between the eyes
 _EYES_PX, _WINDOW_PX = 48, 15  # a larger face is followed at this distance between the eyes
 _MOST_DRIFT = 0.02  # of the distance between the eyes: how far a point of the better half may miss its way back
-_LEAST_ALIKE = 0.6  # correlation of the crops of two frames; a cut leaves less, the fastest of eight real clips 0.75
+_LEAST_ALIKE = 0.6  # correlation of the crops of two frames; a quickly moving real face keeps 0.78 in 99 of 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ def _given(seen: FaceSightings) -> tuple[Float32, Float32, Bool, Int64]:
     Boxes are those that the detector in the package would draw around such points: what is measured on them is
     measured with it.
     """
-    found = np.isfinite(seen.points[:, :5]).all((1, 2))
+    found: Bool = np.asarray(np.isfinite(seen.points[:, :5]).all((1, 2)))
     if not found.any():
         return seen.boxes, seen.points, found, seen.faces
     points = _bridged(seen.points.reshape(len(found), -1), found).reshape(-1, 10, 2)

@@ -20,6 +20,7 @@ from cameo.errors import CaptureRejected, MissingExtra, MissingWeights, UsageErr
 from cameo.records import CONSISTENCY_ONLY, MATCHED
 from tests.embed.voices import RATE_HZ, speak
 
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_model(tmp_path_factory.mktemp("models") / "small-ecapa", width=128, size=96)  # an eighth of its width
