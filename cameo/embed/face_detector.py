@@ -115,7 +115,7 @@ class FaceDetector:
             if i - looked >= every or (moved is None and (last is not None or i - looked >= EVERY_LOST)):
                 faces = self.find_all(frame)
                 face, count = _main(faces, last if moved is None else moved), _count(faces)
-                if face and moved is not None:
+                if face and moved is not None and _is_drift(face, moved):
                     share = np.linspace(0, 1, i - looked + 1, dtype=np.float32)[1:-1, None, None]
                     points[looked + 1 : i, :_FIVE] += share * (face.points - moved.points)
                 moved, looked = face, i
@@ -144,6 +144,12 @@ def _main(faces: list[Face], last: Face | None) -> Face | None:
     if last is None:
         return max(faces, key=lambda face: face.area, default=None)
     return min(faces, key=lambda face: float(np.abs(face.points - last.points).mean()), default=None)
+
+
+def _is_drift(face: Face, moved: Face) -> bool:
+    """Whether a look found the face that was followed, and not somebody else's: within half the eyes' distance."""
+    apart = float(np.linalg.norm(face.points[0] - face.points[1]))
+    return float(np.abs(face.points - moved.points).mean()) < apart / 2
 
 
 def _count(faces: list[Face]) -> int:

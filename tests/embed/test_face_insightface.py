@@ -239,6 +239,13 @@ def test_what_following_missed_by_is_taken_back_evenly() -> None:
     assert off == pytest.approx([0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4], abs=0.05)
 
 
+def test_somebody_else_s_face_is_no_drift() -> None:
+    here = FIVE * 2 + [80, 80]
+    seen = FaceDetector(((320, 320),), Told(here[None], here[None] + 120)).follow(still_scene(6), every=4)
+    assert np.abs(seen.points[:4, :5] - here).max() < 1
+    assert np.abs(seen.points[4:, :5] - here - 120).max() < 1
+
+
 def test_the_main_face_stays_the_main_face() -> None:
     """Somebody whose face is larger comes in later."""
     here, other = FIVE * 2 + [80, 80], FIVE * 3 + [230, 220]
