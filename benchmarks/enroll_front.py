@@ -92,12 +92,12 @@ def separation(told: dict[str, Any]) -> Pairs:
 
 
 def repeat(clip: Path, times: int, out: Path) -> None:
-    """Copy a clip's packets `times` times, one after the other, into one file."""
+    """Copy a clip's packets `times` times, one after the other, into one file, half a second apart."""
     with av.open(str(out), "w") as target:
         made: dict[int, Any] = {}
         for turn in range(times):
             with av.open(str(clip)) as source:
-                length_s = float(source.duration or 0) / av.time_base
+                length_s = float(source.duration or 0) / av.time_base + 0.5  # the tracks end at different times
                 streams = [s for s in source.streams if s.type in ("video", "audio")]
                 for stream in streams:
                     made.setdefault(stream.index, None)
@@ -115,6 +115,9 @@ def repeat(clip: Path, times: int, out: Path) -> None:
 
 def measure(weights: Weights, clips: list[Path], rounds: int, longer: int, folder: Path) -> dict[str, Any]:
     """Let the fronts take turns, and once more on a long clip."""
+    long = folder / f"long{clips[0].suffix}"
+    if longer > 1:
+        repeat(clips[0], longer, long)
     turns: dict[str, list[dict[str, Any]]] = {front: [] for front in FRONTS}
     for number in range(rounds):
         for front in FRONTS:
@@ -136,8 +139,6 @@ def measure(weights: Weights, clips: list[Path], rounds: int, longer: int, folde
             "different": [float(pairs.score[~pairs.same].max()), float(pairs.score[~pairs.same].mean())],
         }
     if longer > 1:
-        long = folder / f"long{clips[0].suffix}"
-        repeat(clips[0], longer, long)
         for front in (SPARSE, CAMEO):  # what a script keeps in memory does not depend on how often it looks
             print(f"a clip {longer} times as long: {front}", file=sys.stderr)
             found[front]["peak_longer"] = run(front, weights, [long])["peak"]
