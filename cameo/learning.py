@@ -26,6 +26,7 @@ from cameo.capture.clip import read_clip
 from cameo.capture.liveness import judge_liveness, require_answered
 from cameo.capture.quality import add_voices, assess, require_good
 from cameo.capture.speech import find_speech
+from cameo.embed.face import see_faces
 from cameo.embed.person import pool_face, pool_windows
 from cameo.errors import UsageError
 from cameo.faces.track import track_faces
@@ -161,7 +162,8 @@ def observe(
     with steps("reading the recording"):
         recording = read_clip(source.clip, source.voice, progress=steps.within)
     with steps("finding the face"):
-        track = track_faces(recording.frames, steps.within)
+        sightings = see_faces(face_encoder, recording.frames, steps.within)
+        track = track_faces(recording.frames, steps.within, sightings)
     with steps("checking the quality"):
         speech = find_speech(recording.sound)
         quality = assess(recording, track, speech)
@@ -172,7 +174,7 @@ def observe(
         require_answered(liveness)
     # 2. Embed.
     with steps("embedding face and voice"):
-        face, frame_likeness, frames_used = pool_face(face_encoder, recording, track, quality)
+        face, frame_likeness, frames_used = pool_face(face_encoder, recording, track, quality, sightings)
         windows = voice_encoder.embed_windows(speech.samples)
         voice_template, window_likeness = pool_windows(windows, voice_encoder.info)
         quality = add_voices(quality, windows)

@@ -100,6 +100,24 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True)
+class FaceSightings:
+    """Say where an encoder's own detector saw the main face of a clip.
+
+    Attributes:
+        boxes: `[T, 4]` x, y, width, height in pixels; NaN where no face was found.
+        points: `[T, 10, 2]` x, y pixels in `LANDMARKS` order: eyes, nose tip and mouth corners; the rest is NaN, and so
+            is everything where no face was found.
+        faces: `[T]` how many faces were found in the frame.
+        pose_deg: `[T, 3]` yaw, pitch and roll, signs as in `FaceTrack`; NaN where the encoder cannot tell.
+    """
+
+    boxes: Float32
+    points: Float32
+    faces: Int64
+    pose_deg: Float32
+
+
+@dataclass(frozen=True, slots=True)
 class FaceTrack:
     """Follow the main face through a clip.
 

@@ -15,14 +15,18 @@ import pytest
 
 import cameo
 from cameo import files
+from cameo.capture.clip import read_clip
+from cameo.embed.face import load_face_encoder, see_faces
 from cameo.embed.template import compare, unpack_template
 from cameo.enrollment import EnrollOptions, enroll
 from cameo.errors import OutputError, UsageError
+from cameo.faces.track import track_faces
 from cameo.records import RecordedFile
 from cameo.registry.store import Double, Registry
 from cameo.seal.captures import unpack_captures
 from cameo.seal.terms import ConsentTerms, Purpose, Retention
 from tests.conftest import Enrolled, quick_recipe
+from tests.embed.packs import write_recogniser, write_steady_detector
 
 PARTS = {"template.face", "template.voice", "adapter.reference.face", "identity.reference.face"}
 
@@ -77,6 +81,26 @@ def test_what_is_returned_agrees_with_itself(enrolled: Enrolled) -> None:
     ]  # fmt: skip
     assert made.consent[0].startswith("I am 18 or older")
     assert made.versions["cameo"] == cameo.__version__
+
+
+def test_a_pack_s_own_detector_finds_the_face(selfie: Path, home: Path, tmp_path: Path) -> None:
+    clip = read_clip(selfie)
+    middle = np.nanmedian(track_faces(clip.frames).points[:, :5], axis=0)
+    write_steady_detector(tmp_path / "det.onnx", middle * 320 / max(clip.frames.shape[1:3]))
+    write_recogniser(tmp_path / "rec.onnx")
+    model = f"insightface:{tmp_path}"
+    options = EnrollOptions(face_model=model, recipe=quick_recipe())
+    made = enroll(selfie, keys=cameo.Keys.generate(), out=tmp_path / "a.cameo", options=options)
+    assert made.face.encoder.id == "insightface:det+rec"
+    assert made.track.found.all()
+    assert (made.track.faces == 1).all()
+    encoder = load_face_encoder(model)
+    seen = see_faces(encoder, made.clip.frames)
+    assert seen is not None
+    used = made.frames_used
+    rows, _ = encoder.embed(made.clip.frames[used], seen.points[used])
+    assert made.frame_likeness[used] == pytest.approx(rows @ made.face.vector, abs=1e-5)
+    assert np.isfinite(made.track.points).all(), "and the landmarks that it does not give are there"
 
 
 def test_it_is_registered_and_reported(enrolled: Enrolled) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from cameo.errors import UsageError
 
 if TYPE_CHECKING:
-    from cameo.records import Bool, EncoderInfo, Float32, UInt8
+    from cameo.records import Bool, EncoderInfo, FaceSightings, Float32, UInt8
+
+Progress = Callable[[str, float], None]
 
 
 class FaceEncoder(Protocol):
@@ -28,6 +31,23 @@ class FaceEncoder(Protocol):
         Returns:
             `[N, D]` float32 unit rows, zeros where no face was found, and `[N]` whether one was found.
         """
+
+
+@runtime_checkable
+class FaceFinder(Protocol):
+    """Find faces with a detector of its own, which some encoders bring along."""
+
+    def follow(self, frames: UInt8, *, progress: Progress | None = None) -> FaceSightings:
+        """Find the main face in `[T, H, W, 3]` uint8 RGB frames of one clip, in the order of time."""
+
+
+def see_faces(encoder: FaceEncoder, frames: UInt8, progress: Progress | None = None) -> FaceSightings | None:
+    """Find the main face of a clip with the encoder's own detector; None for an encoder that has none.
+
+    An encoder was trained on faces that were aligned by such points, and a detector that learned from photographs
+    finds faces in light and poses in which the one in the package does not.
+    """
+    return encoder.follow(frames, progress=progress) if isinstance(encoder, FaceFinder) else None
 
 
 def load_face_encoder(spec: str = "embedded") -> FaceEncoder:

@@ -75,7 +75,7 @@ class Recogniser:
         try:
             rows = self._model.get_feat([cv2.cvtColor(crop, cv2.COLOR_RGB2BGR) for crop in crops])
         except Exception as error:  # onnxruntime's classes derive from nothing else
-            raise MissingWeights(f"cannot run {self._name}: {_first_line(error)}", hint) from error
+            raise MissingWeights(f"cannot run {self._name}: {first_line(error)}", hint) from error
         rows = np.asarray(rows)
         if rows.dtype.kind != "f" or not np.isfinite(rows).all():
             raise MissingWeights(f"{self._name} gives something that is no number", hint)
@@ -103,7 +103,7 @@ def open_model(path: Path, device: str, hint: str) -> Any:
             )
     # onnx and onnxruntime raise a dozen unrelated classes, some only derived from Exception.
     except Exception as error:
-        raise MissingWeights(f"cannot read {path}: {_first_line(error)}", hint) from error
+        raise MissingWeights(f"cannot read {path}: {first_line(error)}", hint) from error
     if model is not None and device == "cuda" and model.session.get_providers()[0] != _CUDA:
         raise MissingExtra(
             "onnxruntime could not start CUDA", "check the NVIDIA driver and libraries, or leave @cuda out"
@@ -134,10 +134,11 @@ def _require_whole(path: Path, hint: str) -> None:
     try:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf's DecodeError derives from nothing else
-        raise MissingWeights(f"cannot read {path}: {_first_line(error)}", hint) from error
+        raise MissingWeights(f"cannot read {path}: {first_line(error)}", hint) from error
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
         raise MissingWeights(f"{path} keeps its weights in other files", hint)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Take the first line of what a library says, cut to what fits into one of ours."""
     return next(iter(str(error).splitlines()), type(error).__name__)[:120]

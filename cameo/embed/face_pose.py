@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from cameo.embed.face_models import first_line
+from cameo.errors import MissingWeights
+
 if TYPE_CHECKING:
     from cameo.embed.face_detector import Face
     from cameo.records import Float32, UInt8
@@ -52,7 +55,10 @@ class PackLandmarks:
         if task not in self._models:
             return {}
         seen = _Seen(face.box)
-        self._models[task].get(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), seen)
+        try:
+            self._models[task].get(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), seen)
+        except Exception as error:  # onnxruntime's classes derive from nothing else, and wrong shapes end in any
+            raise MissingWeights(f"cannot run the model for {task}: {first_line(error)}", "use another pack") from error
         return seen
 
 

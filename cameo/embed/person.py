@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cameo.embed.face import FaceEncoder
-    from cameo.records import Bool, Clip, EncoderInfo, FaceTrack, Float32, QualityReport, Template
+    from cameo.records import Bool, Clip, EncoderInfo, FaceSightings, FaceTrack, Float32, QualityReport, Template
 
     Indices = NDArray[np.intp]
 
@@ -21,9 +21,11 @@ FRAMES = 60  # offered to a face template: the best one of as many equal stretch
 
 
 def pool_face(
-    encoder: FaceEncoder, clip: Clip, track: FaceTrack, quality: QualityReport
+    encoder: FaceEncoder, clip: Clip, track: FaceTrack, quality: QualityReport, seen: FaceSightings | None = None
 ) -> tuple[Template, Float32, Bool]:
     """Pool the best frames of a recording, spread over its length, and a view of each side they show.
+
+    Faces are aligned where the encoder's own detector saw them, if `seen` is given, else by the points of `track`.
 
     Returns:
         The template; `[T]` cosine of each frame that was encoded to it, NaN for the others; `[T]` which were encoded.
@@ -32,7 +34,7 @@ def pool_face(
         CaptureRejected: fewer than `template.MIN_FRAMES` faces could be encoded.
     """
     chosen = with_sides(best_frames(quality.frame_scores), quality.frame_scores, track.yaw_deg)
-    vectors, found = encoder.embed(clip.frames[chosen], track.points[chosen])
+    vectors, found = encoder.embed(clip.frames[chosen], (seen or track).points[chosen])
     scores = quality.frame_scores[chosen]
     template = pool_views(vectors[found], scores[found], track.yaw_deg[chosen][found], encoder.info)
     likeness = np.full(len(clip.frames), np.nan, np.float32)

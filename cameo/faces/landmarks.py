@@ -39,6 +39,13 @@ def box_frames(boxes: Float32) -> Float32:
     return np.stack([x + w / 2, y + h / 2, w * CROP_OVER_BOX / 2, np.zeros_like(w)], 1).astype(np.float32)
 
 
+def frame_boxes(places: Float32) -> Float32:
+    """Turn crop frames `[N, 4]` back into upright boxes `[N, 4]`: x, y, width, height in pixels."""
+    x, y, half, _ = places.T
+    side = 2 * half / CROP_OVER_BOX
+    return np.stack([x - side / 2, y - side / 2, side, side], 1).astype(np.float32)
+
+
 def point_frames(points: Float32) -> Float32:
     """Place crop frames `[N, 4]` on known points `[N, 10, 2]`, upright along the eyes."""
     left, right, mouth = points[:, 0], points[:, 1], points[:, 3:5].mean(1)

@@ -9,11 +9,11 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from cameo.faces.detect import count_faces, find_faces, to_grey
-from cameo.faces.landmarks import box_frames, locate, point_frames
+from cameo.faces.landmarks import box_frames, frame_boxes, locate, point_frames
 from cameo.records import FaceTrack
 
 if TYPE_CHECKING:
-    from cameo.records import Bool, Float32, Int64, UInt8
+    from cameo.records import Bool, FaceSightings, Float32, Int64, UInt8
 
 Progress = Callable[[str, float], None]
 EVERY = 5  # frames between detections; landmarks bridge the gap
@@ -22,31 +22,59 @@ SMOOTH_FRAMES = 1.0  # sigma of the filter over landmarks
 LIP_SMOOTH_FRAMES = 0.6  # lips move faster
 
 
-def track_faces(frames: UInt8, progress: Progress | None = None) -> FaceTrack:
-    """Track the main face (the largest one over the clip) in `[T, H, W, 3]` RGB frames about 25 a second."""
-    anchors, boxes, faces = _detect(frames, progress)
-    t = len(frames)
-    found = np.zeros(t, bool)
-    if not anchors.any():
-        return _empty(t, faces)
-    at = np.flatnonzero(anchors)
-    full = np.stack([np.interp(np.arange(t), at, boxes[at, k]) for k in range(4)], 1).astype(np.float32)
-    nearest = np.abs(np.arange(t)[:, None] - at[None]).min(1)
-    found = nearest <= EVERY
-    full = gaussian_filter1d(full, 2.0, axis=0).astype(np.float32)
-    points, _, _ = locate(frames, box_frames(full))
+def track_faces(frames: UInt8, progress: Progress | None = None, seen: FaceSightings | None = None) -> FaceTrack:
+    """Track the main face (the largest one over the clip) in `[T, H, W, 3]` RGB frames about 25 a second.
+
+    With `seen` given, the face is where it was seen, and turned as was seen where that is known; landmarks, eyes and
+    lips are read in any case.
+    """
+    boxes, points, found, faces = _detected(frames, progress) if seen is None else _given(seen)
+    if not found.any():
+        return _empty(len(frames), faces)
     points = gaussian_filter1d(points, 2.0, axis=0).astype(np.float32)
     points, eyes, gaps = locate(frames, point_frames(points))
     if progress:
         progress("following the face", 1.0)
-    found &= _plausible(points)
+    found = found & _plausible(points)
     points = _smoothed(points)
-    yaw, pitch, roll = head_pose(points)
+    pose = np.stack(head_pose(points), 1)
+    if seen is not None:
+        pose = np.where(np.isfinite(seen.pose_deg), seen.pose_deg, pose)
     hide = np.where(found, 1.0, np.nan).astype(np.float32)
+    yaw, pitch, roll = (pose * hide[:, None]).T
     return FaceTrack(
-        full * hide[:, None], points * hide[:, None, None], eyes * hide, gaps * hide,
-        yaw * hide, pitch * hide, roll * hide, faces, found,
-    )  # fmt: skip
+        boxes * hide[:, None], points * hide[:, None, None], eyes * hide, gaps * hide, yaw, pitch, roll, faces, found
+    )
+
+
+def _detected(frames: UInt8, progress: Progress | None) -> tuple[Float32, Float32, Bool, Int64]:
+    """Find the face with the detector in the package: boxes, points `[T, 10, 2]`, where found, and counts of faces."""
+    anchors, boxes, faces = _detect(frames, progress)
+    if not anchors.any():
+        return boxes, np.zeros((len(frames), 10, 2), np.float32), anchors, faces
+    at = np.flatnonzero(anchors)
+    nearest = np.abs(np.arange(len(frames))[:, None] - at[None]).min(1)
+    full = gaussian_filter1d(_bridged(boxes, anchors), 2.0, axis=0).astype(np.float32)
+    return full, locate(frames, box_frames(full))[0], nearest <= EVERY, faces
+
+
+def _given(seen: FaceSightings) -> tuple[Float32, Float32, Bool, Int64]:
+    """Take over where the face was seen; frames without it get points between, so that all can be looked at.
+
+    Boxes are those that the detector in the package would draw around such points: what is measured on them is
+    measured with it.
+    """
+    found: Bool = np.asarray(np.isfinite(seen.points[:, :5]).all((1, 2)))
+    if not found.any():
+        return seen.boxes, seen.points, found, seen.faces
+    points = _bridged(seen.points.reshape(len(found), -1), found).reshape(-1, 10, 2)
+    return frame_boxes(point_frames(points)), points, found, seen.faces
+
+
+def _bridged(values: Float32, known: Bool) -> Float32:
+    """Bridge rows of `[T, K]` that are not known by straight lines."""
+    at, t = np.flatnonzero(known), np.arange(len(values))
+    return np.stack([np.interp(t, at, column[at]) for column in values.T], 1).astype(np.float32)
 
 
 def _empty(t: int, faces: Int64) -> FaceTrack:

@@ -69,6 +69,31 @@ def write_detector(path: Path, side: int | None = None, landmarks: bool = True) 
     _save(path, helper.make_graph(nodes, "detector", [_input(shape)], outputs, constants))
 
 
+def write_steady_detector(path: Path, points: NDArray[np.float32], side: int = 320) -> None:
+    """Write a detector in SCRFD's layout that finds a face at `points` `[5, 2]` of its input, whatever it is shown."""
+    nodes: list[Any] = []
+    constants: list[Any] = []
+    outputs: list[Any] = []
+    low, high = points.min(0) - np.ptp(points, axis=0) / 2, points.max(0) + np.ptp(points, axis=0) / 2
+    for stride in (8, 16, 32):
+        cells = side // stride
+        values = {"score": np.zeros((2 * cells**2, 1)), "box": np.zeros((2 * cells**2, 4))}
+        values["points"] = np.zeros((2 * cells**2, 10))
+        if stride == SQUARE:
+            column, row = (points.mean(0) // stride).astype(int)
+            anchor, corner = 2 * (row * cells + column), np.array([column, row]) * stride
+            values["score"][anchor] = 0.9
+            values["box"][anchor] = np.r_[corner - low, high - corner] / stride
+            values["points"][anchor] = (points - corner).ravel() / stride
+        for name, value in values.items():
+            constants.append(_constant(f"{name}{stride}set", value.astype(np.float32)))
+            nodes.append(helper.make_node("Identity", [f"{name}{stride}set"], [f"{name}{stride}"]))
+            shape: list[int | str] = ["K", value.shape[1]]
+            outputs.append(helper.make_tensor_value_info(f"{name}{stride}", TensorProto.FLOAT, shape))
+    outputs.sort(key=lambda output: ("score", "box", "points").index(output.name.rstrip("0123456789")))
+    _save(path, helper.make_graph(nodes, "detector", [_input([1, 3, side, side])], outputs, constants))
+
+
 def write_recogniser(
     path: Path, seed: int = 0, size: int = 112, dimension: int = 64, batch: int | str = "N", rank: int = 2
 ) -> None:

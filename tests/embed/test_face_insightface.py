@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ import numpy as np
 import pytest
 
 from cameo.embed.crop import plain_crop
-from cameo.embed.face import load_face_encoder
+from cameo.embed.face import load_face_encoder, see_faces
+from cameo.embed.face_detector import FaceDetector
 from cameo.embed.face_insightface import InsightFaceEncoder
+from cameo.embed.face_pose import POSE_TASK, PackLandmarks
 from cameo.errors import MissingExtra, MissingWeights
 from cameo.records import MATCHED
 from tests.embed.packs import FIVE, square_frame, write_detector, write_pack, write_recogniser
@@ -171,8 +174,6 @@ def test_a_face_that_fills_the_frame_is_found_in_a_wider_one(encoder: InsightFac
             return np.array([[40, 44, 90, 99, 0.9]]), FIVE[None] + [64, 64]
 
     assert real is not None
-    from cameo.embed.face_detector import FaceDetector
-
     face = FaceDetector(((320, 320),), Picky()).find(frame)
     assert seen == [(64, 64), (128, 128)]
     assert face is not None
@@ -181,8 +182,6 @@ def test_a_face_that_fills_the_frame_is_found_in_a_wider_one(encoder: InsightFac
 
 
 def test_a_face_is_followed_between_looks(encoder: InsightFaceEncoder) -> None:
-    from cameo.embed.face_detector import FaceDetector
-
     texture = cv2.GaussianBlur(np.random.default_rng(4).integers(0, 256, (400, 400, 3)).astype(np.uint8), (0, 0), 3)
     shift = [(k, k // 2) for k in range(20)]
     frames = np.stack([texture[20 + y : 340 + y, 20 + x : 340 + x] for x, y in shift])
@@ -197,7 +196,7 @@ def test_a_face_is_followed_between_looks(encoder: InsightFaceEncoder) -> None:
             points = FIVE * 3 + [160, 150] - shift[where]
             return np.array([[100, 100, 220, 220, 0.9]]), points[None]
 
-    points = FaceDetector(((320, 320),), Marked()).follow(frames, every=8)
+    points = FaceDetector(((320, 320),), Marked()).follow(frames, every=8).points
     assert looks == [0, 8, 16]
     truth = np.stack([FIVE * 3 + [160, 150] - np.array(s) for s in shift])
     assert np.abs(points[:, :5] - truth).max() < 1.0
@@ -213,6 +212,78 @@ def test_a_face_is_followed_between_looks(encoder: InsightFaceEncoder) -> None:
     looks.clear()
     FaceDetector(((320, 320),), Anywhere()).follow(cut[:7], every=100)
     assert len(looks) == 2
+
+
+class Told:
+    """A detector that is told, look by look, which faces it finds: `[K, 5, 2]` points; it notes what it was shown."""
+
+    def __init__(self, *looks: np.ndarray) -> None:
+        self.left, self.shown = list(looks), 0
+
+    def detect(self, picture: np.ndarray, input_size: tuple[int, int]) -> Any:
+        self.shown += 1
+        points = (self.left.pop(0) if len(self.left) > 1 else self.left[0]).astype(np.float32)
+        low, high = points.min(1) - 20, points.max(1) + 20
+        return np.concatenate([low, high, np.full((len(points), 1), 0.9)], 1), points
+
+
+def still_scene(count: int) -> np.ndarray:
+    texture = cv2.GaussianBlur(np.random.default_rng(4).integers(0, 256, (320, 320, 3)).astype(np.uint8), (0, 0), 3)
+    return np.repeat(texture[None], count, 0)
+
+
+def test_what_following_missed_by_is_taken_back_evenly() -> None:
+    here = FIVE * 3 + [160, 150]
+    seen = FaceDetector(((320, 320),), Told(here[None], here[None] + 4)).follow(still_scene(10), every=8)
+    off = (seen.points[:, :5] - here).mean((1, 2))
+    assert off == pytest.approx([0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4], abs=0.05)
+
+
+def test_somebody_else_s_face_is_no_drift() -> None:
+    here = FIVE * 2 + [80, 80]
+    seen = FaceDetector(((320, 320),), Told(here[None], here[None] + 120)).follow(still_scene(6), every=4)
+    assert np.abs(seen.points[:4, :5] - here).max() < 1
+    assert np.abs(seen.points[4:, :5] - here - 120).max() < 1
+
+
+def test_the_main_face_stays_the_main_face() -> None:
+    """Somebody whose face is larger comes in later."""
+    here, other = FIVE * 2 + [80, 80], FIVE * 3 + [230, 220]
+    looks = Told(here[None], np.stack([other, here]), np.stack([other, here]))
+    seen = FaceDetector(((320, 320),), looks).follow(still_scene(6), every=2)
+    assert np.abs(seen.points[:, :5] - here).max() < 1
+    assert seen.faces.tolist() == [1, 1, 2, 2, 2, 2]
+    assert seen.boxes[0] == pytest.approx([*(here.min(0) - 20), *(np.ptp(here, axis=0) + 40)], abs=1)
+
+
+def test_where_there_is_no_face_only_some_frames_are_looked_at() -> None:
+    nobody = Told(np.zeros((0, 5, 2)))
+    seen = FaceDetector(((320, 320), (640, 640)), nobody).follow(still_scene(11))
+    assert nobody.shown == 3 * 3, "frames 0, 5 and 10, at two sizes and in the wider frame"
+    assert not seen.faces.any()
+    assert np.isnan(seen.points).all()
+    assert np.isnan(seen.boxes).all()
+
+
+def test_pose_is_read_while_following(encoder: InsightFaceEncoder) -> None:
+    frames = np.repeat(square_frame(4, 4)[None], 7, 0)
+    shares: list[float] = []
+    seen = encoder.follow(frames, progress=lambda _label, share: shares.append(share))
+    expected = encoder.pose(frames[:1])
+    assert np.isfinite(expected).all()
+    assert seen.pose_deg == pytest.approx(np.repeat(expected, 7, 0), abs=0.5)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    dark = np.concatenate([frames[:2], np.zeros_like(frames[:2])])
+    assert np.isfinite(encoder.follow(dark).pose_deg).all(1).tolist() == [True, True, False, False]
+
+
+def test_only_an_encoder_with_a_detector_sees_faces(encoder: InsightFaceEncoder, frames: np.ndarray) -> None:
+    assert see_faces(load_face_encoder(), frames) is None
+    seen = see_faces(encoder, frames)
+    assert seen is not None
+    assert seen.points.shape == (len(frames), 10, 2)
+    assert np.isnan(seen.points[:, 5:]).all()
 
 
 def test_it_says_what_it_is(folder: Path, encoder: InsightFaceEncoder) -> None:
@@ -252,6 +323,24 @@ def test_cuda_is_used_only_where_it_is(folder: Path, monkeypatch: pytest.MonkeyP
         load_face_encoder(f"insightface:{folder}@cuda")
 
 
+def spoil_detector(path: Path, what: str) -> None:
+    """Give a detector eight numbers for its landmarks, or a score for half of its boxes only."""
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load(str(path))
+    for tensor in model.graph.initializer:
+        if what == "four landmarks" and tensor.name.startswith("points"):
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor)[:, :8], tensor.name))
+    for output in model.graph.output:
+        if what == "four landmarks" and output.name.startswith("points"):
+            output.type.tensor_type.shape.dim[1].dim_value = 8
+    for node in model.graph.node:
+        if what == "scores for fewer" and node.op_type == "Concat":
+            del node.input[1]
+    onnx.save(model, str(path))
+
+
 def broken(folder: Path, what: str) -> None:
     write_detector(folder / "det.onnx", 320, landmarks=what != "no landmarks")
     write_recogniser(folder / "rec.onnx", rank=3 if what == "rank" else 2, batch=4 if what == "batch" else "N")
@@ -265,6 +354,8 @@ def broken(folder: Path, what: str) -> None:
         (folder / ("det.onnx" if what == "no detector" else "rec.onnx")).unlink()
     elif what == "few numbers":
         write_recogniser(folder / "rec.onnx", dimension=3)
+    elif what in ("four landmarks", "scores for fewer"):
+        spoil_detector(folder / "det.onnx", what)
     elif what == "elsewhere":
         import onnx
 
@@ -276,6 +367,7 @@ def broken(folder: Path, what: str) -> None:
     ("what", "said"),
     [
         ("no landmarks", "gives no landmarks"),
+        ("scores for fewer", "cannot run the detector"),
         ("rank", r"gives \[1, 1, 64\], not \[N, D\] vectors"),
         ("batch", "takes 4 faces at once"),
         ("truncated", "cannot read"),
@@ -293,6 +385,27 @@ def test_packs_that_are_none(tmp_path: Path, what: str, said: str) -> None:
         InsightFaceEncoder.load(tmp_path)
     assert refusal.value.exit_code == 5
     assert refusal.value.hint
+
+
+def test_a_detector_of_other_landmarks_says_so_at_the_first_face(tmp_path: Path, frames: np.ndarray) -> None:
+    """The library gives no landmarks at all while there is no face, so loading cannot tell."""
+    broken(tmp_path, "four landmarks")
+    encoder = InsightFaceEncoder.load(tmp_path)
+    for use in (encoder.embed, encoder.follow):
+        with pytest.raises(MissingWeights, match=r"gives \[1, 4, 2\], not \[N, 5, 2\] landmarks"):
+            use(frames)
+
+
+def test_a_pose_model_that_cannot_run_says_so(tmp_path: Path, frames: np.ndarray) -> None:
+    encoder = InsightFaceEncoder.load(write_pack(tmp_path / "pack"))
+
+    class Fails:
+        def get(self, picture: np.ndarray, face: object) -> None:
+            raise RuntimeError("Invalid rank for input\nmore of it")
+
+    broken_pose = replace(encoder, landmarks=PackLandmarks({POSE_TASK: Fails()}))
+    with pytest.raises(MissingWeights, match="cannot run the model for landmark_3d_68: Invalid rank for input$"):
+        broken_pose.follow(frames)
 
 
 @pytest.mark.parametrize("place", ["nothing-here", "file"])
@@ -340,6 +453,6 @@ def test_a_real_pack_on_real_clips_matches_the_library() -> None:
         assert len(pairs) >= 3
         assert min(a @ b for a, b in pairs) > 0.999
         assert found.all()
-        followed, _ = encoder.embed(frames[6::12], encoder.follow(frames)[6::12])
+        followed, _ = encoder.embed(frames[6::12], encoder.follow(frames).points[6::12])
         looked, _ = encoder.embed(frames[6::12])
         assert np.einsum("nd,nd->n", followed, looked).min() > 0.95

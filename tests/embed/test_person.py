@@ -8,7 +8,7 @@ import pytest
 from cameo.embed.person import FRAMES, SIDE_FRAMES, best_frames, pool_face, pool_windows, with_sides
 from cameo.embed.template import views_of
 from cameo.errors import CaptureRejected
-from cameo.records import Clip, EncoderInfo, FaceTrack, QualityReport
+from cameo.records import Clip, EncoderInfo, FaceSightings, FaceTrack, QualityReport
 from tests.conftest import RenderedPerson
 
 INFO = EncoderInfo("made", "face", "0" * 64, 4, "consistency-only", "", 0.5, "made")
@@ -83,6 +83,27 @@ def test_what_is_pooled(person: RenderedPerson, person_track: FaceTrack) -> None
     assert not used[::2].any()
     assert np.array_equal(np.isfinite(likeness), used)
     assert likeness[used].min() > 0.9
+
+
+def test_faces_are_aligned_where_the_encoder_s_own_detector_saw_them(
+    person: RenderedPerson, person_track: FaceTrack
+) -> None:
+    frames = len(person.clip.frames)
+    quality = QualityReport((), np.ones(frames, np.float32), ("",) * frames)
+    unknown, one = np.full((frames, 3), np.nan, np.float32), np.ones(frames, np.int64)
+    seen = FaceSightings(person_track.boxes, person_track.points + 3, one, unknown)
+    given: list[np.ndarray] = []
+
+    class NotesPoints(SeesTheLevel):
+        def embed(self, frames: np.ndarray, points: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+            assert points is not None
+            given.append(points)
+            return super().embed(frames, points)
+
+    for own in (None, seen):
+        _, _, used = pool_face(NotesPoints(), person.clip, person_track, quality, own)
+    assert np.array_equal(given[0], person_track.points[used])
+    assert np.array_equal(given[1], person_track.points[used] + 3)
 
 
 def test_too_few_faces_are_refused(person: RenderedPerson, person_track: FaceTrack) -> None:

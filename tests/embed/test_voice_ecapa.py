@@ -13,70 +13,17 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.peers.made_ecapa import write_model
 from cameo.embed.voice import load_voice_encoder
 from cameo.embed.voice_ecapa import FILE, EcapaVoiceEncoder, _alike, at_16_khz
 from cameo.errors import CaptureRejected, MissingExtra, MissingWeights, UsageError
 from cameo.records import CONSISTENCY_ONLY, MATCHED
 from tests.embed.voices import RATE_HZ, speak
 
-# The published model's file, its front end and its sizes but for the widths, which are an eighth here.
-HYPERPARAMS = """
-n_mels: 80
-pretrained_path: nowhere
-compute_features: !new:speechbrain.lobes.features.Fbank
-    n_mels: !ref <n_mels>
-mean_var_norm: !new:speechbrain.processing.features.InputNormalization
-    norm_type: sentence
-    std_norm: False
-embedding_model: !new:speechbrain.lobes.models.ECAPA_TDNN.ECAPA_TDNN
-    input_size: !ref <n_mels>
-    channels: [128, 128, 128, 128, 384]
-    kernel_sizes: [5, 3, 3, 3, 1]
-    dilations: [1, 2, 3, 4, 1]
-    attention_channels: 64
-    lin_neurons: 96
-classifier: !new:speechbrain.lobes.models.ECAPA_TDNN.Classifier
-    input_size: 96
-    out_neurons: 10
-modules:
-    compute_features: !ref <compute_features>
-    mean_var_norm: !ref <mean_var_norm>
-    embedding_model: !ref <embedding_model>
-    classifier: !ref <classifier>
-label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
-pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
-    loadables:
-        embedding_model: !ref <embedding_model>
-    paths:
-        embedding_model: !ref <pretrained_path>/embedding_model.ckpt
-"""
-
-
-def write_model(folder: Path, seed: int = 0, lively: bool = True) -> Path:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
-    torch.manual_seed(seed)
-    network = ECAPA_TDNN(
-        80, channels=[128] * 4 + [384], kernel_sizes=[5, 3, 3, 3, 1], dilations=[1, 2, 3, 4, 1], attention_channels=64,
-        lin_neurons=96,
-    )  # fmt: skip
-    state = network.state_dict()
-    if lively:  # running statistics as training leaves them, so that evaluation mode is told from training mode
-        for name, value in state.items():
-            if name.endswith("running_mean"):
-                value.normal_(0, 0.2)
-            elif name.endswith("running_var"):
-                value.uniform_(0.5, 2)
-    folder.mkdir(parents=True, exist_ok=True)
-    torch.save(state, folder / FILE)
-    (folder / "hyperparams.yaml").write_text(HYPERPARAMS)
-    return folder
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_model(tmp_path_factory.mktemp("models") / "small-ecapa")
+    return write_model(tmp_path_factory.mktemp("models") / "small-ecapa", width=128, size=96)  # an eighth of its width
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load
 
+from benchmarks.training.fit_voice import packed
 from cameo.embed.face_embedded import EmbeddedFaceEncoder
 from cameo.embed.template import compare, pool
 from cameo.embed.voice import load_voice_encoder
-from cameo.embed.voice_embedded import EmbeddedVoiceEncoder
+from cameo.embed.voice_embedded import EmbeddedVoiceEncoder, VoiceSpace
 from cameo.embed.voice_windows import windows
 from cameo.errors import CaptureRejected, EncoderMismatch, MissingWeights, UsageError
 from cameo.records import CONSISTENCY_ONLY
@@ -62,6 +65,14 @@ def test_noise_leaves_the_speaker_nearest(encoder: EmbeddedVoiceEncoder) -> None
     clean = np.stack([encoder.embed(speak(s, 0)) for s in range(SPEAKERS)])
     noisy = np.stack([encoder.embed(speak(s, 1) + 0.002 * noise) for s in range(SPEAKERS)])
     assert ((clean @ noisy.T).argmax(0) == np.arange(SPEAKERS)).mean() >= 0.8
+
+
+def test_what_was_fitted_is_what_is_read(encoder: EmbeddedVoiceEncoder) -> None:
+    """Eigenvectors lie transposed in memory, and safetensors writes memory as it lies."""
+    fitted = VoiceSpace(**{f.name: np.asfortranarray(getattr(encoder.space, f.name)) for f in fields(VoiceSpace)})
+    tensors = load(packed(fitted))
+    for field in fields(VoiceSpace):
+        assert np.array_equal(tensors[field.name], getattr(encoder.space, field.name)), field.name
 
 
 def test_less_than_a_second_is_refused(encoder: EmbeddedVoiceEncoder) -> None:

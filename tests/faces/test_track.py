@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cameo.faces.track import head_pose, track_faces
-from cameo.records import LANDMARKS
+from cameo.records import LANDMARKS, FaceSightings
 from tests.conftest import RenderedPerson
 
 if TYPE_CHECKING:
@@ -88,6 +88,47 @@ def test_two_people_are_counted(person: RenderedPerson) -> None:
     one = person.clip.frames[:15]
     side_by_side = np.concatenate([one, one[:, :, ::-1]], 2)
     assert (track_faces(side_by_side).faces > 1).mean() > 0.5
+
+
+def sightings(points: np.ndarray, pose_deg: np.ndarray | None = None) -> FaceSightings:
+    """Five points `[T, 5, 2]` as a detector of others gives them."""
+    ten = np.full((len(points), 10, 2), np.nan, np.float32)
+    ten[:, :5] = points
+    size = np.ptp(points, axis=1)
+    boxes = np.concatenate([points.min(1) - size / 2, 2 * size], 1).astype(np.float32)
+    unknown = np.full((len(points), 3), np.nan, np.float32)
+    return FaceSightings(boxes, ten, np.ones(len(points), np.int64), unknown if pose_deg is None else pose_deg)
+
+
+def test_a_face_that_others_saw_is_where_they_saw_it(person: RenderedPerson, person_track: FaceTrack) -> None:
+    frames, truth = person.clip.frames[:40], person.points[:40]
+    track = track_faces(frames, seen=sightings(truth[:, :5]))
+    assert track.found.all()
+    across = np.linalg.norm(truth[:, 1] - truth[:, 0], axis=-1)[:, None]
+    assert (np.linalg.norm(track.points - truth, axis=-1) / across).mean() < 0.06
+    apart = np.abs(track.boxes - person_track.boxes[:40]) / person_track.boxes[:40, 2:3]
+    assert np.median(apart) < 0.1, "its box is what the detector in the package would draw"
+    assert np.abs(track.mouth_open - person_track.mouth_open[:40]).mean() < 0.05
+
+
+def test_a_pose_that_others_read_is_taken_where_they_could(person: RenderedPerson) -> None:
+    pose = np.full((20, 3), np.nan, np.float32)
+    pose[:10] = (7, -3, 2)
+    track = track_faces(person.clip.frames[:20], seen=sightings(person.points[:20, :5], pose))
+    assert np.array_equal(np.stack([track.yaw_deg, track.pitch_deg, track.roll_deg], 1)[:10], pose[:10])
+    assert np.isfinite(track.yaw_deg[10:]).all()
+    assert not (track.yaw_deg[10:] == 7).any()
+
+
+def test_what_others_did_not_see_is_not_found(person: RenderedPerson) -> None:
+    points = person.points[:20, :5].astype(np.float32)
+    points[8:12] = np.nan
+    track = track_faces(person.clip.frames[:20], seen=sightings(points))
+    assert track.found.tolist() == [True] * 8 + [False] * 4 + [True] * 8
+    assert np.isnan(track.points[8:12]).all()
+    nobody = track_faces(person.clip.frames[:4], seen=sightings(np.full((4, 5, 2), np.nan)))
+    assert not nobody.found.any()
+    assert np.isnan(nobody.points).all()
 
 
 def test_progress_ends_at_one(person: RenderedPerson) -> None:
