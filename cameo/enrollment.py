@@ -23,6 +23,7 @@ from cameo.capture.challenge import LIMIT as CHALLENGE_LIMIT
 from cameo.capture.challenge import ChallengeBook, read_challenge
 from cameo.capture.clip import read_clip
 from cameo.capture.liveness import judge_liveness
+from cameo.capture.liveness_models import load_liveness_model, weigh_pictures
 from cameo.capture.quality import add_voices, assess, require_good
 from cameo.capture.speech import find_speech
 from cameo.embed.face import load_face_encoder
@@ -69,6 +70,8 @@ class EnrollOptions:
         report: where to write the report, if anywhere; a name that ends in .html.
         challenge: the file of a challenge that was issued on this machine, which the recording answers; see
             `capture.challenge`.
+        liveness_model: a network that is asked whether the pictures show a face or a picture of one:
+            "minifasnet:FOLDER", "insightface:FILE", "onnx:FILE". What it says is shown and never decides.
     """
 
     generator: str = "reference"
@@ -79,6 +82,7 @@ class EnrollOptions:
     recipe: Recipe = field(default_factory=Recipe)
     report: StrPath | None = None
     challenge: StrPath | None = None
+    liveness_model: str | None = None
 
 
 def enroll(
@@ -112,7 +116,7 @@ def enroll(
             answer the challenge.
         NotPermitted: the challenge has expired, was answered before, or was not issued here.
         OutputError: something cannot be written, or `out` exists.
-        MissingWeights: an encoder's weights are not on this machine.
+        MissingWeights: the weights of an encoder or of the liveness model are not on this machine.
     """
     options = options or EnrollOptions()
     steps = _Steps(progress)
@@ -125,6 +129,7 @@ def enroll(
     generator = load_generator(options.generator)
     terms = _resolved(options, generator.id)
     face_encoder, voice_encoder = load_face_encoder(options.face_model), load_voice_encoder(options.voice_model)
+    looker = load_liveness_model(options.liveness_model) if options.liveness_model else None
     # 1. Capture, and refuse what is not good enough.
     with steps("reading the recording"):
         recording = read_clip(clip, voice, progress=steps.within)
@@ -134,7 +139,8 @@ def enroll(
         speech = find_speech(recording.sound)
         quality = assess(recording, track, speech)
         require_good(quality)
-        liveness = judge_liveness(recording, track, speech, challenge, began)
+        looked = [weigh_pictures(recording, track, looker)] if looker else []
+        liveness = judge_liveness(recording, track, speech, challenge, began, looked)
         _require_answered(liveness)
     # 2. Embed.
     with steps("embedding face and voice"):

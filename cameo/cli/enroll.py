@@ -42,6 +42,7 @@ def enroll(words: Sequence[str]) -> None:
         method="flag" if options.yes else "interactive",
         report=options.report,
         challenge=options.challenge,
+        liveness_model=options.liveness_model,
     )
     try:
         with terminal.progress() as progress:
@@ -81,6 +82,11 @@ def _read(words: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--voice-model", default="embedded", metavar="MODEL", help="embedded (default), ecapa:NAME or FOLDER"
+    )
+    parser.add_argument(
+        "--liveness-model",
+        metavar="MODEL",
+        help="ask it whether a face is filmed, or a picture of one: minifasnet:FOLDER, insightface:FILE, onnx:FILE",
     )
     parser.add_argument("--yes", action="store_true", help="you have read the consent text and agree")
     parser.add_json()
