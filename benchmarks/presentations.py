@@ -120,11 +120,11 @@ def replayed_on_new(answers: list[Answer]) -> Iterator[Presentation]:
 def screen_relay(answers: list[Answer]) -> Iterator[Presentation]:
     """The right answer, filmed from a screen: only passive evidence could tell, a relay passes any challenge."""
     for answer in answers:
-        frames = np.stack([_as_on_screen(frame) for frame in answer.clip.frames])
+        frames = np.stack([as_on_screen(frame) for frame in answer.clip.frames])
         yield _with(answer, frames=frames)
 
 
-def _as_on_screen(frame: UInt8) -> UInt8:
+def as_on_screen(frame: UInt8) -> UInt8:
     """Show a frame on a screen with a black border, and film its grid of pixels a little askew."""
     height, width = frame.shape[:2]
     inner = cv2.resize(frame, (int(width * 0.84), int(height * 0.84)), interpolation=cv2.INTER_AREA)
