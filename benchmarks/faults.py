@@ -1,6 +1,6 @@
 """Good recordings made to fail: for every check of the gate and of liveness, a change that it must notice.
 
-Each fault is what goes wrong in life, done to pictures and sound. The pictures are tracked anew where the fault is about
+Each fault is what goes wrong in life, done to pictures and sound. Pictures are tracked anew where the fault is about
 finding a face; where it only changes light, sharpness or coding the good clip's track is kept, because a face that is
 not found in the dark would keep the other checks from being asked. What people do with their heads cannot be done to a
 picture: `ACTED` faults are rendered where the person is made by code, and done to the numbers of the track elsewhere.
