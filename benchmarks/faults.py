@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cameo.synthetic.motion import Motion
 
 RATE_HZ = 16_000
-CUT_S = 4.0  # of a clip is used: what goes wrong does so at once
+CUT_S = 3.2  # of the pictures are used: what goes wrong does so at once
 ACTED_S, ACTED_FPS, ACTED_SIZE = 4.0, 12.5, 320
 
 
@@ -206,10 +206,13 @@ def little_said(case: Case) -> Case:
 
 
 def drowned(case: Case) -> Case:
-    """White noise as loud as the speech."""
+    """White noise as loud as the speech, which is where it was."""
     level = float(np.sqrt(np.mean(np.square(case.speech.samples)))) if len(case.speech.samples) else 0.1
     noise = level * np.random.default_rng(1).standard_normal(len(case.clip.sound))
-    return replace(case, clip=replace(case.clip, sound=(case.clip.sound + noise).astype(np.float32)))
+    sound = (case.clip.sound + noise).astype(np.float32)
+    spans = (np.asarray(case.speech.segments_s) * RATE_HZ).round().astype(int)
+    samples = np.concatenate([sound[low:high] for low, high in spans]) if len(spans) else sound[:0]
+    return replace(case, clip=replace(case.clip, sound=sound), speech=replace(case.speech, samples=samples))
 
 
 def narrow(case: Case) -> Case:
@@ -220,13 +223,13 @@ def narrow(case: Case) -> Case:
 
 
 def in_a_hall(case: Case) -> Case:
-    """A room that takes 1.2 s to swallow 60 dB, as loud as the direct sound."""
-    length = int(1.2 * RATE_HZ)
+    """A room that takes 1.5 s to swallow 60 dB, twice as loud as the direct sound: the speaker stands away."""
+    length = int(1.5 * RATE_HZ)
     tail = np.random.default_rng(5).standard_normal(length) * 10 ** (-3 * np.arange(length) / length)
     size = len(case.clip.sound) + length
     spectrum = np.fft.rfft(case.clip.sound, size) * np.fft.rfft(tail / np.linalg.norm(tail), size)
     room = np.fft.irfft(spectrum, size)[: len(case.clip.sound)]
-    return resounded(case, 0.5 * (case.clip.sound + room))
+    return resounded(case, 0.4 * (case.clip.sound + 2 * room))
 
 
 def interrupted(case: Case) -> Case:

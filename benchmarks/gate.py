@@ -15,7 +15,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,19 +66,21 @@ def judged(case: Case, encoder: VoiceEncoder, only: str | None = None) -> dict[s
 
 
 def faulty(case: Case, seed: int | None) -> Iterator[tuple[str, Case]]:
-    """The recording with every fault, one after the other."""
+    """The recording with every fault, one after the other; of the pictures its beginning, of the sound all."""
     short = cut(case.clip, CUT_S)
+    short = replace(short, sound=case.clip.sound)
     seen = Case(short, track_faces(short.frames), case.speech, case.other)
     for name, spoil in PICTURED.items():
         yield name, spoil(seen)
     for name, spoil in SOUNDED.items():
         if len(case.speech.samples) or name in ("sound", "speech"):
-            yield name, spoil(case)
+            yield name, spoil(case if name == "lips" else seen)
     for name, (_, edit) in ACTED.items():
         if seed is None:
-            yield name, Case(seen.clip, edit(seen.track), seen.speech)
+            yield name, replace(seen, track=edit(seen.track))
         else:
-            yield name, Case(*acted(seed, name, seen.clip), seen.speech)
+            clip, track = acted(seed, name, seen.clip)
+            yield name, replace(seen, clip=clip, track=track)
 
 
 def counted(clips: dict[str, Clip], seeds: dict[str, int], encoder: VoiceEncoder) -> dict[str, Row]:
@@ -89,6 +91,7 @@ def counted(clips: dict[str, Clip], seeds: dict[str, int], encoder: VoiceEncoder
         clip, other = clips[name], clips[names[(index + 1) % len(names)]]
         case = Case(clip, track_faces(clip.frames), find_speech(clip.sound), other)
         good = judged(case, encoder)
+        print(f"{name}: quiet but for {', '.join(c for c, (level, _) in good.items() if level != QUIET) or 'nothing'}")
         for check, row in rows.items():
             level, value = good.get(check, (UNTOLD, float("nan")))
             row.levels[name] = level
@@ -100,7 +103,7 @@ def counted(clips: dict[str, Clip], seeds: dict[str, int], encoder: VoiceEncoder
             rows[check].fired += level in ("warn", "fail")
             if level not in ("warn", "fail"):
                 print(f"  {check} stays {level} ({value:.3g}) on {name} made to fail it", flush=True)
-        print(f"{index + 1} of {len(names)}: {name}", flush=True)
+        print(f"{index + 1} of {len(names)} done", flush=True)
     return rows
 
 
