@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 KINDS = (".mp4", ".mov", ".webm")
 LIVENESS = ("frozen", "loop", "cut", "screen", "lips")
+LONG = ("loop", "lips")  # need more than the beginning
 QUIET, UNTOLD = "ok", "untold"
 
 
@@ -71,10 +72,10 @@ def faulty(case: Case, seed: int | None) -> Iterator[tuple[str, Case]]:
     short = replace(short, sound=case.clip.sound)
     seen = Case(short, track_faces(short.frames), case.speech, case.other)
     for name, spoil in PICTURED.items():
-        yield name, spoil(seen)
+        yield name, spoil(case if name in LONG else seen)
     for name, spoil in SOUNDED.items():
         if len(case.speech.samples) or name in ("sound", "speech"):
-            yield name, spoil(case if name == "lips" else seen)
+            yield name, spoil(case if name in LONG else seen)
     for name, (_, edit) in ACTED.items():
         if seed is None:
             yield name, replace(seen, track=edit(seen.track))
