@@ -101,7 +101,7 @@ def test_no_face_is_not_held_against_anybody(folder: Path, person: RenderedPerso
 def test_a_network_cannot_fail_a_challenge_that_was_passed(folder: Path) -> None:
     challenge = fixed_challenge()
     good = answer(challenge)
-    points = np.tile(np.float32([[40, 40], [56, 40], [48, 50], [42, 58], [54, 58]] * 2), (len(good.track.found), 1, 1))
+    points = np.tile(np.array([[40, 40], [56, 40], [48, 50], [42, 58], [54, 58]] * 2), (len(good.track.found), 1, 1))
     points[:, 7:] = [[48, 66], [34, 48], [62, 48]]
     track = dataclasses.replace(good.track, points=points.astype(np.float32))
     piece = weigh_pictures(tinted(good.clip, RED), track, load_liveness_model(f"minifasnet:{folder}"))
