@@ -98,13 +98,10 @@ def too_short(case: Case) -> Case:
 
 
 def gone(case: Case) -> Case:
-    """The head leaves the picture after a third of the time: its place shows the colour of the corners."""
+    """The camera is put down after a third of the time and films the ceiling: the picture's colours, without shape."""
     frames = case.clip.frames.copy()
-    for frame, points in zip(frames[len(frames) // 3 :], case.points[len(frames) // 3 :], strict=True):
-        x, y = points[:5].mean(0)
-        size = (int(1.6 * case.gap_px), int(2.2 * case.gap_px))
-        colour = [int(v) for v in frame[:8, :8].mean((0, 1))]
-        cv2.ellipse(frame, (int(x), int(y)), size, 0, 0, 360, colour, -1)
+    for frame in frames[len(frames) // 3 :]:
+        frame[:] = cv2.GaussianBlur(frame, (0, 0), 0.2 * max(frame.shape[:2]))
     return refilmed(case, frames)
 
 
@@ -119,9 +116,9 @@ def photograph(case: Case) -> Case:
 
 
 def far_away(case: Case) -> Case:
-    """The whole picture so small that the eyes are 21 px apart, on a plain ground."""
+    """The whole picture so small that the eyes are 40 px apart, on a plain ground."""
     height, width = case.clip.frames.shape[1:3]
-    factor = 21 / case.gap_px
+    factor = 40 / case.gap_px
     frames = np.full_like(case.clip.frames, 110)
     for frame, seen in zip(frames, case.clip.frames, strict=True):
         small = cv2.resize(seen, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
@@ -154,9 +151,9 @@ def side_lit(case: Case) -> Case:
 
 
 def tilted(case: Case) -> Case:
-    """The camera leans by 22 degrees."""
+    """The camera leans by 18 degrees."""
     height, width = case.clip.frames.shape[1:3]
-    turn = cv2.getRotationMatrix2D((width / 2, height / 2), 22, 1.0)
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), 18, 1.0)
     turned = [cv2.warpAffine(f, turn, (width, height), borderMode=cv2.BORDER_REPLICATE) for f in case.clip.frames]
     return refilmed(case, np.stack(turned).astype(np.uint8))
 
