@@ -129,5 +129,5 @@ def weigh_pictures(clip: Clip, track: FaceTrack, model: LivenessModel) -> Eviden
     mean = float(np.mean(told))
     passed = mean >= model.threshold
     measured = f"{mean:.2f} in the mean of {len(told)} frames (at least {model.threshold:g}), says {model.name}"
-    meaning = f"a network takes it for a {'living face' if passed else 'print or a screen'}; weights: {model.licence}"
+    meaning = f"a network takes it for a {'living face' if passed else 'print or a screen'}; licence: {model.licence}"
     return Evidence("rgb", title, mean, WEIGHT, passed, False, measured, meaning)
