@@ -18,9 +18,10 @@ import numpy as np
 from scipy.stats import beta
 
 from benchmarks.answers import NOW, Answer, bona_fide, dumped
-from benchmarks.presentations import ATTACKS, Presentation, answers_themselves
+from benchmarks.presentations import ATTACKS, BONA_FIDE, Presentation
 from benchmarks.training.digit_speech import Voice, say
 from cameo.capture.liveness import judge_liveness, spoken_answer, weigh_voice
+from cameo.capture.pose_answer import watch_turns
 from cameo.capture.speech import find_speech
 from cameo.embed.voice import VoiceEncoder, load_voice_encoder
 from cameo.records import Verdict
@@ -60,7 +61,8 @@ def judged(presentations: Iterator[Presentation], encoder: VoiceEncoder) -> list
     for shown in presentations:
         speech = find_speech(shown.clip.sound)
         more = []
-        samples = spoken_answer(shown.clip, speech, shown.challenge)
+        begins_s = watch_turns(shown.track, shown.clip.times_s, shown.challenge).begins_s
+        samples = spoken_answer(shown.clip, speech, shown.challenge, begins_s)
         if len(samples) >= LEAST_VOICE_SAMPLES:
             if shown.voice not in owners:
                 owners[shown.voice] = encoder.embed(say(shown.voice, READING))
@@ -99,13 +101,13 @@ def measured(answers: list[Answer], attacks: Sequence[str]) -> list[Row]:
     """Measure bona fide presentations and attacks, printing each as it is done."""
     encoder = load_voice_encoder()
     rows = []
-    print(f"{'presentation':<28} {'n':>4} {'live':>5} {'error':>6} {'bound':>6}  evidence against, in so many")
-    for name in ("bona fide", *attacks):
-        make = ATTACKS.get(name, answers_themselves)
+    print(f"{'presentation':<32} {'n':>4} {'live':>5} {'error':>6} {'bound':>6}  evidence against, in so many")
+    for name in (*BONA_FIDE, *attacks):
+        make = (BONA_FIDE | ATTACKS)[name]
         row = summed(name, judged(make(answers), encoder), len(answers), name in ATTACKS)
         rows.append(row)
         signs = ", ".join(f"{piece} {count}" for piece, count in row.against.items())
-        print(f"{name:<28} {row.trials:>4} {row.live:>5} {row.rate:>6.0%} {row.bound:>6.0%}  {signs}", flush=True)
+        print(f"{name:<32} {row.trials:>4} {row.live:>5} {row.rate:>6.0%} {row.bound:>6.0%}  {signs}", flush=True)
     return rows
 
 

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks.answers import FPS, Answer, speak_answer
-from cameo.capture.challenge import Challenge
+from benchmarks.answers import FPS, NOW, Answer, speak_answer
+from cameo.capture.challenge import Challenge, draw_challenge
 from cameo.faces.track import track_faces
 from cameo.generators.motion_track import borrow, wander
 from cameo.generators.reference import load_reference
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 RATE_HZ = 16_000
 SOUNDS = 4  # trials per person where only the sound differs
+STARTS = 3  # moments at which a camera is started, per person, beside one that is too late
+NEW_CHALLENGES = 15
 SHIFTS_S = (0.4, 0.8, 1.2, 2.0)
 GENERATED = 3  # people for the attacks that run the generator
 
@@ -38,7 +40,7 @@ class Presentation:
     voice: Voice
 
 
-Attack = Callable[[list[Answer]], Iterator[Presentation]]
+Presenting = Callable[[list[Answer]], Iterator[Presentation]]
 
 
 def _with(answer: Answer, sound: Float32 | None = None, frames: UInt8 | None = None) -> Presentation:
@@ -56,6 +58,28 @@ def answers_themselves(answers: list[Answer]) -> Iterator[Presentation]:
     """Bona fide."""
     for answer in answers:
         yield _with(answer)
+
+
+def begun_apart(answers: list[Answer]) -> Iterator[Presentation]:
+    """Bona fide, by a camera that is started by hand: 0.8 s after the first prompt's clock to 5 s before it."""
+    for answer in answers:
+        random = np.random.default_rng((answer.seed, 13))
+        for before_s in (-random.uniform(0.2, 0.8), *random.uniform(0.2, 5.0, STARTS)):
+            yield _begun(answer, float(before_s))
+
+
+def _begun(answer: Answer, before_s: float) -> Presentation:
+    """The answer with `before_s` more in front, in which the person waits, or with its beginning cut off."""
+    clip, count = answer.clip, round(abs(before_s) * FPS)
+    here = np.arange(len(clip.frames))
+    waits = np.abs(np.arange(count) % 20 - 10)  # there and back within the first frames, before anything is asked
+    index = np.concatenate([waits, here]) if before_s > 0 else here[count:]
+    samples = round(count / FPS * RATE_HZ)
+    room = 1e-3 * np.random.default_rng(answer.seed).standard_normal(samples).astype(np.float32)
+    sound = np.concatenate([room, clip.sound]) if before_s > 0 else clip.sound[samples:]
+    moved = replace(clip, frames=clip.frames[index], times_s=np.arange(len(index)) / FPS, sound=sound)
+    rows = {name: getattr(answer.track, name)[index] for name in FaceTrack.__dataclass_fields__}
+    return Presentation(moved, FaceTrack(**rows), answer.challenge, answer.voice)
 
 
 def still_photo(answers: list[Answer]) -> Iterator[Presentation]:
@@ -86,14 +110,21 @@ def replayed(answers: list[Answer]) -> Iterator[Presentation]:
         yield replace(_with(answer), challenge=asked.challenge)
 
 
+def replayed_on_new(answers: list[Answer]) -> Iterator[Presentation]:
+    """The same against challenges drawn anew, some for each person."""
+    for answer in answers:
+        for _ in range(NEW_CHALLENGES):
+            yield replace(_with(answer), challenge=draw_challenge(NOW))
+
+
 def screen_relay(answers: list[Answer]) -> Iterator[Presentation]:
     """The right answer, filmed from a screen: only passive evidence could tell, a relay passes any challenge."""
     for answer in answers:
-        frames = np.stack([_as_on_screen(frame) for frame in answer.clip.frames])
+        frames = np.stack([as_on_screen(frame) for frame in answer.clip.frames])
         yield _with(answer, frames=frames)
 
 
-def _as_on_screen(frame: UInt8) -> UInt8:
+def as_on_screen(frame: UInt8) -> UInt8:
     """Show a frame on a screen with a black border, and film its grid of pixels a little askew."""
     height, width = frame.shape[:2]
     inner = cv2.resize(frame, (int(width * 0.84), int(height * 0.84)), interpolation=cv2.INTER_AREA)
@@ -195,11 +226,13 @@ def _fitted(sound: Float32, length: int) -> Float32:
     return np.pad(sound[:length], (0, max(0, length - len(sound))))
 
 
-ATTACKS: dict[str, Attack] = {
+BONA_FIDE: dict[str, Presenting] = {"bona fide": answers_themselves, "bona fide, begun apart": begun_apart}
+ATTACKS: dict[str, Presenting] = {
     "photo moved by hand": still_photo,
     "photo as camera": frozen_photo,
     "loop": looped,
     "replayed answer": replayed,
+    "replayed answer, new challenges": replayed_on_new,
     "relay through a screen": screen_relay,
     "swapped sound": swapped_sound,
     "shifted sound": shifted_sound,

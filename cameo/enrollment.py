@@ -14,6 +14,7 @@ from cameo.adapt.recipe import Recipe
 from cameo.capture.challenge import LIMIT as CHALLENGE_LIMIT
 from cameo.capture.challenge import ChallengeBook, read_challenge
 from cameo.capture.clip import hold_file
+from cameo.capture.liveness_models import load_liveness_model
 from cameo.embed.face import load_face_encoder
 from cameo.embed.template import pack_template
 from cameo.embed.voice import load_voice_encoder
@@ -65,6 +66,8 @@ class EnrollOptions:
         challenge: the file of a challenge that was issued on this machine, which the recording answers; see
             `capture.challenge`.
         allow_duplicate: enrol even if another owner has enrolled this face on this machine; the double then says so.
+        liveness_model: a network that is asked whether the pictures show a face or a picture of one:
+            "minifasnet:FOLDER", "insightface:FILE", "onnx:FILE". What it says is shown and never decides.
     """
 
     generator: str = "reference"
@@ -76,6 +79,7 @@ class EnrollOptions:
     report: StrPath | None = None
     challenge: StrPath | None = None
     allow_duplicate: bool = False
+    liveness_model: str | None = None
 
 
 def enroll(
@@ -110,7 +114,7 @@ def enroll(
         NotPermitted: the challenge has expired, was answered before, or was not issued here; "enrolled_by_another":
             another owner has enrolled this face on this machine.
         OutputError: something cannot be written, or `out` exists.
-        MissingWeights: an encoder's weights are not on this machine.
+        MissingWeights: the weights of an encoder or of the liveness model are not on this machine.
     """
     options = options or EnrollOptions()
     steps = Steps(progress)
@@ -124,9 +128,10 @@ def enroll(
     generator = load_generator(options.generator)
     terms = usable_terms(options.terms, [generator.id], generator.id)
     face_encoder, voice_encoder = load_face_encoder(options.face_model), load_voice_encoder(options.voice_model)
+    looker = load_liveness_model(options.liveness_model) if options.liveness_model else None
     source, captures = _source(clip, voice, terms.retention.captures)
     # 1. Capture, refuse what is not good enough, and embed.
-    seen = observe(source, face_encoder, voice_encoder, steps, challenge, began)
+    seen = observe(source, (face_encoder, voice_encoder), steps, challenge, began, looker)
     with steps("comparing with earlier doubles"):
         newcomer = turn_newcomer(keys.public.fingerprint, (seen.face, seen.voice), among)
         for warning in _precedents(newcomer, options).warnings:

@@ -24,6 +24,7 @@ from cameo.adapt.recipe import Recipe
 from cameo.adapt.train import tune
 from cameo.capture.clip import read_clip
 from cameo.capture.liveness import judge_liveness, require_answered
+from cameo.capture.liveness_models import weigh_pictures
 from cameo.capture.quality import add_voices, assess, require_good
 from cameo.capture.speech import find_speech
 from cameo.embed.face import see_faces
@@ -42,6 +43,7 @@ from cameo.seal.terms import ConsentTerms, allows_generator, resolve_terms, toda
 
 if TYPE_CHECKING:
     from cameo.capture.challenge import Challenge
+    from cameo.capture.liveness_models import LivenessModel
     from cameo.crypto.provider import KeyProvider
     from cameo.embed.face import FaceEncoder
     from cameo.embed.voice import VoiceEncoder
@@ -137,27 +139,28 @@ class Observed:
 
 def observe(
     source: Source,
-    face_encoder: FaceEncoder,
-    voice_encoder: VoiceEncoder,
+    encoders: tuple[FaceEncoder, VoiceEncoder],
     steps: Steps,
     challenge: Challenge | None = None,
     at: datetime.datetime | None = None,
+    looker: LivenessModel | None = None,
 ) -> Observed:
     """Read a recording, refuse what is not good enough, and embed face and voice.
 
     Args:
         source: the recording.
-        face_encoder: embeds the face.
-        voice_encoder: embeds the voice.
+        encoders: of face and voice.
         steps: told where it is.
         challenge: what the recording must answer, if anything.
         at: when, with a time zone; now if it is not given.
+        looker: a network that is asked whether the face is filmed, or a picture of one.
 
     Raises:
         UsageError: there is no such file.
         ClipError: the recording cannot be read.
         CaptureRejected: it is not good enough, or does not answer the challenge.
     """
+    face_encoder, voice_encoder = encoders
     # 1. Capture, and refuse what is not good enough.
     with steps("reading the recording"):
         recording = read_clip(source.clip, source.voice, progress=steps.within)
@@ -168,9 +171,11 @@ def observe(
         speech = find_speech(recording.sound)
         quality = assess(recording, track, speech)
         require_good(quality)
-        heard = hear_answer(recording, speech, challenge, voice_encoder)
+        more = [*hear_answer(recording, speech, challenge, voice_encoder)]
+        if looker is not None:
+            more.append(weigh_pictures(recording, track, looker))
         now = at or datetime.datetime.now(datetime.UTC)
-        liveness = judge_liveness(recording, track, speech, challenge, now, heard)
+        liveness = judge_liveness(recording, track, speech, challenge, now, more)
         require_answered(liveness)
     # 2. Embed.
     with steps("embedding face and voice"):

@@ -139,7 +139,7 @@ def add_generator(
     if options.clip is not None:
         _require_same_encoders(verified, [face_encoder.info, voice_encoder.info])
     # 1. Capture, refuse what is not good enough or somebody else, and embed.
-    seen = observe(source, face_encoder, voice_encoder, steps)
+    seen = observe(source, (face_encoder, voice_encoder), steps)
     if options.clip is not None:
         _require_same_person(verified, content, seen)
     # 2. Adapt.

@@ -158,6 +158,7 @@ def test_terms_that_leave_the_double_no_use_are_refused(
         ({"generator": "sora"}, "no generator 'sora'"),
         ({"face_model": "facenet"}, "unknown face model"),
         ({"voice_model": "whisper"}, "unknown voice model"),
+        ({"liveness_model": "deepfake"}, "unknown liveness model"),
     ],
 )
 def test_wrong_names_are_said_before_any_work(

@@ -120,11 +120,11 @@ def draw_challenge(now: datetime.datetime, lifetime_s: float = LIFETIME_S) -> Ch
     )
 
 
-def prompts(challenge: Challenge) -> tuple[Prompt, ...]:
-    """Lay the steps out in time."""
+def prompts(challenge: Challenge, begins_s: float = 0.0) -> tuple[Prompt, ...]:
+    """Lay the steps out in time, in a recording in which the challenge begins at `begins_s`."""
     laid = []
     for index, step in enumerate(challenge.steps):
-        start_s = challenge.lead_s + index * challenge.slot_s
+        start_s = begins_s + challenge.lead_s + index * challenge.slot_s
         text = f"say {WORDS[int(step)]} ({step})" if step.isdigit() else _TURN_TEXTS[step]
         laid.append(Prompt(step, text, start_s, start_s + challenge.slot_s))
     return tuple(laid)

@@ -15,7 +15,7 @@ import numpy as np
 from cameo.capture.challenge import Challenge, prompts, require_current
 from cameo.capture.digits import DigitModel, load_digit_model, score_digits
 from cameo.capture.lips import compare_lips
-from cameo.capture.pose_answer import SLACK, watch_turns
+from cameo.capture.pose_answer import SLACK, TurnsSeen, watch_turns
 from cameo.capture.replay import PlaybackSigns, find_playback_signs, is_cut, is_repeated
 from cameo.errors import CaptureRejected
 from cameo.records import Evidence, Verdict
@@ -46,7 +46,8 @@ def judge_liveness(
     """Collect all evidence on a recording.
 
     Args:
-        clip: the recording; its time 0 is the challenge's.
+        clip: the recording. The challenge begins with it, or up to five seconds later or one earlier: when it does is
+            found from the turns of the head.
         track: its main face.
         speech: what was found of speech in it.
         challenge: what was asked, or None: then nothing can make it `live`.
@@ -91,7 +92,8 @@ def check_challenge(
         MissingWeights: the digit model is missing.
     """
     require_current(challenge, now)
-    return weigh_digits(clip, speech, challenge, load_digit_model()), weigh_turns(clip, track, challenge)
+    seen = watch_turns(track, clip.times_s, challenge)
+    return weigh_digits(clip, speech, challenge, load_digit_model(), seen.begins_s), weigh_turns(seen)
 
 
 def passive_evidence(clip: Clip, track: FaceTrack, speech: Speech) -> tuple[Evidence, ...]:
@@ -106,18 +108,25 @@ def passive_evidence(clip: Clip, track: FaceTrack, speech: Speech) -> tuple[Evid
     )
 
 
-def digit_slots(clip: Clip, challenge: Challenge) -> tuple[Float32, ...]:
+def digit_slots(clip: Clip, challenge: Challenge, begins_s: float = 0.0) -> tuple[Float32, ...]:
     """Cut the sound of each digit's slot, with a little of the next; empty where the recording has ended."""
-    rate = clip.rate_hz
-    asked = [prompt for prompt in prompts(challenge) if prompt.step.isdigit()]
-    return tuple(clip.sound[round(p.start_s * rate) : round((p.end_s + LATE_S) * rate)] for p in asked)
+    cuts = [(round(low * clip.rate_hz), round(high * clip.rate_hz)) for low, high in _said_in(challenge, begins_s)]
+    return tuple(clip.sound[max(0, low) : max(0, high)] for low, high in cuts)
 
 
-def weigh_digits(clip: Clip, speech: Speech, challenge: Challenge, model: DigitModel) -> Evidence:
-    """Ask whether the digits were said, each in its slot."""
-    ratios = score_digits(digit_slots(clip, challenge), challenge.digits, model)
+def _said_in(challenge: Challenge, begins_s: float) -> list[tuple[float, float]]:
+    """Start and end of where each digit may be said, in seconds of the recording."""
+    asked = [prompt for prompt in prompts(challenge, begins_s) if prompt.step.isdigit()]
+    return [(prompt.start_s, prompt.end_s + LATE_S) for prompt in asked]
+
+
+def weigh_digits(
+    clip: Clip, speech: Speech, challenge: Challenge, model: DigitModel, begins_s: float = 0.0
+) -> Evidence:
+    """Ask whether the digits were said, each in its slot; the challenge begins at `begins_s` of the recording."""
+    ratios = score_digits(digit_slots(clip, challenge, begins_s), challenge.digits, model)
     said, asked, mean = int((ratios > 0).sum()), len(ratios), float(ratios.mean())
-    spoken = sum(_overlap_s(speech, p.start_s, p.end_s + LATE_S) >= 0.1 for p in prompts(challenge) if p.step.isdigit())
+    spoken = sum(_overlap_s(speech, *span) >= 0.1 for span in _said_in(challenge, begins_s))
     passed = mean >= model.threshold and said >= SAID_AT_LEAST
     measured = f"{said} of {asked} digits, {mean:.1f} nats in the mean (at least {model.threshold:g})"
     if spoken < asked:
@@ -131,11 +140,11 @@ def weigh_digits(clip: Clip, speech: Speech, challenge: Challenge, model: DigitM
     return Evidence("digits", "Digits said as asked", score, 4.0, passed, True, measured, meaning)
 
 
-def weigh_turns(clip: Clip, track: FaceTrack, challenge: Challenge) -> Evidence:
+def weigh_turns(seen: TurnsSeen) -> Evidence:
     """Ask whether the head turned as asked, each time in its slot."""
-    seen = watch_turns(track, clip.times_s, challenge)
     reading = ", in a mirrored picture" if seen.mirrored else ""
-    measured = f"{seen.shown} of {seen.asked} turns{reading}; {seen.chance:.1%} of other challenges fit as well"
+    begun = f"; the challenge begins at {seen.begins_s:.1f} s" if seen.begins_s else ""
+    measured = f"{seen.shown} of {seen.asked} turns{reading}; {seen.chance:.1%} of other challenges fit as well{begun}"
     meaning = (
         "the head turned in the order and at the times that were asked for"
         if seen.passed
@@ -219,15 +228,14 @@ def weigh_voice(cosine: float, threshold: float) -> Evidence:
     return Evidence("voice", "Digits in the owner's voice", score, 2.0, passed, False, measured, meaning)
 
 
-def spoken_answer(clip: Clip, speech: Speech, challenge: Challenge) -> Float32:
+def spoken_answer(clip: Clip, speech: Speech, challenge: Challenge, begins_s: float = 0.0) -> Float32:
     """Join the speech in the digits' slots, `[N]` float32 mono at 16 kHz, for comparing voices."""
     parts = [clip.sound[:0]]
-    for prompt in prompts(challenge):
-        if prompt.step.isdigit():
-            for start_s, end_s in speech.segments_s:
-                low, high = max(start_s, prompt.start_s), min(end_s, prompt.end_s + LATE_S)
-                if high > low:
-                    parts.append(clip.sound[round(low * clip.rate_hz) : round(high * clip.rate_hz)])
+    for first_s, last_s in _said_in(challenge, begins_s):
+        for start_s, end_s in speech.segments_s:
+            low, high = max(start_s, first_s), min(end_s, last_s)
+            if high > low:
+                parts.append(clip.sound[round(low * clip.rate_hz) : round(high * clip.rate_hz)])
     return np.concatenate(parts)
 
 

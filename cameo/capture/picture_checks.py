@@ -22,6 +22,7 @@ _WHITE, _BLACK = 247, 25  # Source: OFIQ 1.0, exposure
 _BLURRED_SHARE = 0.1  # of the clip's best decile; a blur of 2 % of the face's width, measured on eight real clips
 _TURNED_DEG, _FRONTAL_DEG = 60.0, 15.0
 _CLOSED = 0.2  # Source: OFIQ 1.0, mouth closed: where its score is half
+_WIDEST = 95.0  # percentile of the opening of the eyes: one person's open eyes are another's half closed ones
 _TOLD = 0.3  # of the widest opening of the eyes; in three of eight real clips of narrow eyes or dark light it is less
 # Mean change of a 64 x 64 face over 80 ms, in grey levels. Encoded photographs stay below, the stillest of eight
 # real clips has 0.1 in its stillest tenth.
@@ -113,11 +114,12 @@ def _judge_parts(clip: Clip, track: FaceTrack) -> list[Check]:
     """
     regions = measure_regions(clip, track)
     points, eyes, lips = (values[track.found] for values in (track.points, track.eye_open, track.mouth_open))
-    widest = float(np.percentile(eyes, 95))
+    told = float(np.percentile(eyes, _WIDEST)) >= _TOLD
     gap = np.linalg.norm(points[:, 1] - points[:, 0], axis=1)
     length = np.linalg.norm(points[:, 7] - points[:, :2].mean(1), axis=1)
     closed = lips * gap < _CLOSED * length
-    open_eyes = [limits.EYES_OPEN.judge(100 * float(np.mean(eyes >= widest / 2)))] if widest >= _TOLD else []
+    half_open = _own_opening(track)[track.found] >= 0.5
+    open_eyes = [limits.EYES_OPEN.judge(100 * float(np.mean(half_open)))] if told else []
     return [
         limits.EVENNESS.judge(regions.evenness),
         *open_eyes,
@@ -131,14 +133,15 @@ def _judge_parts(clip: Clip, track: FaceTrack) -> list[Check]:
 def score_frames(track: FaceTrack, faces: FaceMeasures) -> tuple[Float32, tuple[str, ...]]:
     """Score each frame 0..1 and say why a frame must not be used.
 
-    Sharpness relative to the clip's best decile, times cos² of yaw and pitch, times exposure; closed eyes count half.
+    Sharpness relative to the clip's best decile, times cos² of yaw and pitch, times exposure; eyes that are closed, for
+    this person, count half.
     Source: OFIQ 1.0 for the pose term; the product is chosen.
     """
     best = np.nanpercentile(faces.sharpness, 90) if track.found.any() else 1.0
     sharpness = np.clip(faces.sharpness / max(float(best), 1e-6), 0, 1)
     pose = (np.cos(np.radians(track.yaw_deg)) * np.cos(np.radians(track.pitch_deg))) ** 2
     exposure = (1 - faces.white) * (1 - faces.black)
-    scores = np.sqrt(sharpness) * pose * exposure * (0.5 + 0.5 * np.clip(track.eye_open, 0, 1))
+    scores = np.sqrt(sharpness) * pose * exposure * (0.5 + 0.5 * _own_opening(track))
     # The first reason that applies is given: bad light also looks like blur, so it comes first.
     tests = (
         ("no face", ~track.found),
@@ -152,6 +155,14 @@ def score_frames(track: FaceTrack, faces: FaceMeasures) -> tuple[Float32, tuple[
     reasons = tuple(next((why for why, mask in tests if mask[i]), "") for i in range(len(track.found)))
     usable = np.array([not why for why in reasons], bool)
     return np.where(usable, np.nan_to_num(scores), 0).astype(np.float32), reasons
+
+
+def _own_opening(track: FaceTrack) -> Float32:
+    """How open the eyes are against the widest that this person opens them in the clip, `[T]` 0..1."""
+    if not track.found.any():
+        return track.eye_open
+    widest = float(np.nanpercentile(track.eye_open, _WIDEST))
+    return np.clip(track.eye_open / max(widest, 1e-6), 0, 1)
 
 
 def _fails(rule: Rule, values: Float32) -> Bool:

@@ -184,12 +184,12 @@ BRIGHT = Rule(
 
 EVENNESS = Rule(
     name="even_light",
-    title="Evenness of the light on the cheeks, 0 to 100",
+    title="Light on the darker cheek against the lighter one",
     unit="",
     sense="at least",
     fail=None,
-    warn=60,
-    source=f"{OFIQ}, illumination uniformity (formula); {CHOSEN} (limit, 16 steps of luminance)",
+    warn=0.5,
+    source="ISO/IEC 39794-5, the darkest zone of the face at least half as light as the lightest",
     problem="one side of the face is dark",
     advice="turn towards the light, so that both sides of the face are lit",
     component="IlluminationUniformity",

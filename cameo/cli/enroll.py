@@ -55,6 +55,7 @@ def enroll(words: Sequence[str]) -> None:
         report=options.report,
         challenge=options.challenge,
         allow_duplicate=options.allow_duplicate,
+        liveness_model=options.liveness_model,
     )
     with reporting_checks(), terminal.progress() as progress:
         made = run(options.clip, keys=keys, out=out, voice=options.voice, options=chosen, progress=progress)
@@ -117,6 +118,11 @@ def _read(words: Sequence[str]) -> argparse.Namespace:
         "--allow-duplicate",
         action="store_true",
         help="enrol even if another owner has enrolled this face here; the double says so",
+    )
+    parser.add_argument(
+        "--liveness-model",
+        metavar="MODEL",
+        help="ask it whether a face is filmed, or a picture of one: minifasnet:FOLDER, insightface:FILE, onnx:FILE",
     )
     parser.add_argument("--yes", action="store_true", help="you have read the consent text and agree")
     parser.add_json()

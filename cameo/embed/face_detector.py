@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from cameo.embed.crop import TEMPLATE, plain_crop, similarity
-from cameo.embed.face_models import first_line
 from cameo.errors import MissingWeights
+from cameo.onnx_files import first_line
 from cameo.records import FaceSightings
 
 if TYPE_CHECKING:

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import onnx
-import onnxruntime
 
 from cameo.errors import MissingExtra, MissingWeights
+from cameo.onnx_files import CUDA, first_line, providers_on, require_whole, session_options
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from cameo.records import Float32, UInt8
 
-_LARGEST = 1 << 30  # of a model file, bytes; the largest known recogniser has a quarter of it
 _BATCH = 16
 _DIMENSIONS = range(32, 4097)
 _SIZES = range(64, 513)
-_CUDA = "CUDAExecutionProvider"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +85,12 @@ def open_model(path: Path, device: str, hint: str) -> Any:
         MissingWeights: it cannot be read, is too large, or keeps weights in other files, which no digest covers.
         MissingExtra: the device is not to be had.
     """
-    _require_whole(path, hint)
+    require_whole(path, hint)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the libraries InsightFace imports, not of ours
         from insightface.model_zoo import get_model
 
-    providers = _providers(device)
+    providers = providers_on(device)
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # the reader prints
             # Static sessions would be opened later, one per input size, with options of the library's.
@@ -104,41 +100,8 @@ def open_model(path: Path, device: str, hint: str) -> Any:
     # onnx and onnxruntime raise a dozen unrelated classes, some only derived from Exception.
     except Exception as error:
         raise MissingWeights(f"cannot read {path}: {first_line(error)}", hint) from error
-    if model is not None and device == "cuda" and model.session.get_providers()[0] != _CUDA:
+    if model is not None and device == "cuda" and model.session.get_providers()[0] != CUDA:
         raise MissingExtra(
             "onnxruntime could not start CUDA", "check the NVIDIA driver and libraries, or leave @cuda out"
         )
     return model
-
-
-def session_options() -> Any:
-    """Few threads, nothing printed: enrolments share their machine."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = min(4, os.cpu_count() or 1)
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # errors come as exceptions
-    return options
-
-
-def _providers(device: str) -> list[str]:
-    if device == "cpu":
-        return ["CPUExecutionProvider"]
-    if _CUDA not in onnxruntime.get_available_providers():
-        raise MissingExtra("this onnxruntime has no CUDA", "pip install onnxruntime-gpu, or leave @cuda out")
-    return [_CUDA, "CPUExecutionProvider"]
-
-
-def _require_whole(path: Path, hint: str) -> None:
-    if path.stat().st_size > _LARGEST:
-        raise MissingWeights(f"{path} is larger than any known model", hint)
-    try:
-        model = onnx.load(str(path), load_external_data=False)
-    except Exception as error:  # protobuf's DecodeError derives from nothing else
-        raise MissingWeights(f"cannot read {path}: {first_line(error)}", hint) from error
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
-        raise MissingWeights(f"{path} keeps its weights in other files", hint)
-
-
-def first_line(error: Exception) -> str:
-    """Take the first line of what a library says, cut to what fits into one of ours."""
-    return next(iter(str(error).splitlines()), type(error).__name__)[:120]

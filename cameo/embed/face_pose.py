@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from cameo.embed.face_models import first_line
 from cameo.errors import MissingWeights
+from cameo.onnx_files import first_line
 
 if TYPE_CHECKING:
     from cameo.embed.face_detector import Face

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter1d
 
-from cameo.synthetic.selfie import _ACTING, _BATCH, FPS, Selfie, _act, _film, _light_scene, draw_person
+from cameo.synthetic.selfie import FPS, Selfie, act, film
 
 if TYPE_CHECKING:
     from cameo.records import Float64
@@ -34,14 +34,11 @@ def render_answer(
         fps: pictures per second.
         size: height in pixels.
     """
-    who, count = draw_person(seed), len(spoken.opening)
-    motion = _act(spoken.opening, fps, np.random.default_rng((seed, _ACTING)))
-    told = gaussian_filter1d(_told(looks, count, fps), _TURN_SIGMA_S * fps)
+    motion = act(seed, spoken.opening, fps)
+    told = gaussian_filter1d(_told(looks, len(spoken.opening), fps), _TURN_SIGMA_S * fps)
     yaw = _CALM * motion.yaw + torch.tensor(np.radians(told), dtype=torch.float32)[None]
     motion = replace(motion, yaw=yaw, dx=-0.1 * yaw, roll=0.1 * yaw, gaze=(2.5 * yaw).clamp(-0.9, 0.9))
-    scene = _light_scene(who, seed)
-    parts = [_film(who, motion, slice(start, start + _BATCH), size, scene) for start in range(0, count, _BATCH)]
-    return Selfie(np.concatenate(parts), spoken.sound, fps)
+    return Selfie(film(seed, motion, size), spoken.sound, fps)
 
 
 def _told(looks: Sequence[tuple[float, float, float]], count: int, fps: float) -> Float64:

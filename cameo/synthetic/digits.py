@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
-from cameo.synthetic.voice import _STEP_S, CONSONANTS, RATE_HZ, VOWELS, Phone, Spoken, _sound, draw_speaker
+from cameo.synthetic.voice import CONSONANTS, STEP_S, VOWELS, Phone, Spoken, coarticulated, draw_speaker, utter
 
 if TYPE_CHECKING:
     from cameo.records import Float64
@@ -59,23 +58,13 @@ def say_digits(
         take: another one says the same a little differently.
     """
     speaker, random = draw_speaker(seed), np.random.default_rng((seed, take, 7))
-    rows = np.tile(_row(_REST), (int(np.ceil(seconds / _STEP_S)), 1))
+    rows = np.tile(_REST.parameters, (int(np.ceil(seconds / STEP_S)), 1))
     for digit, start_s in zip(digits, starts_s, strict=True):
         word = _spell(speaker, _WORDS[digit], random)
-        first = round(start_s / _STEP_S)
+        first = round(start_s / STEP_S)
         kept = word[: max(0, len(rows) - first)]
         rows[first : first + len(kept)] = kept
-    for columns, sigma_s in ((slice(0, 3), 0.018), (slice(3, 4), 0.040), (slice(4, 5), 0.025), (slice(5, 8), 0.006)):
-        rows[:, columns] = gaussian_filter1d(rows[:, columns], sigma_s / _STEP_S, axis=0)
-    sound = _sound(speaker, rows, random)[: round(seconds * RATE_HZ)]
-    times_s = np.arange(round(seconds * fps)) / fps
-    opening = np.interp(times_s, (np.arange(len(rows)) + 0.5) * _STEP_S, rows[:, 4])
-    return Spoken(sound, opening.clip(0, 1).astype(np.float32))
-
-
-def _row(phone: Phone) -> Float64:
-    p = phone
-    return np.array([*p.formants_hz, p.pitch, p.opening, p.voicing, p.aspiration, p.frication, p.hiss_hz], float)
+    return utter(speaker, coarticulated(rows, 0.018, 0.040), seconds, fps, random)
 
 
 def _spell(speaker: Speaker, word: Sequence[Phone], random: np.random.Generator) -> Float64:
@@ -83,8 +72,8 @@ def _spell(speaker: Speaker, word: Sequence[Phone], random: np.random.Generator)
     stretch, level = random.uniform(0.9, 1.25) / speaker.tempo, random.uniform(0.8, 1.0)
     parts = []
     for index, phone in enumerate(word):
-        steps = max(1, round(phone.seconds * stretch * random.uniform(0.9, 1.1) / _STEP_S))
+        steps = max(1, round(phone.seconds * stretch * random.uniform(0.9, 1.1) / STEP_S))
         pitch = 1.06 + 0.5 * speaker.liveliness - 0.22 * index / len(word)
         said = phone._replace(pitch=pitch, voicing=phone.voicing * level)
-        parts.append(np.tile(_row(said), (steps, 1)))
+        parts.append(np.tile(said.parameters, (steps, 1)))
     return np.concatenate(parts)

@@ -13,7 +13,7 @@ from torch import Tensor
 class Motion:
     """Track a head through time; every field is `[B, T]`.
 
-    yaw, pitch, roll: radians; yaw > 0 turns the nose to the picture's left. mouth: 0 closed .. 1 wide open.
+    yaw, pitch, roll: radians; yaw > 0 turns the nose to the picture's right. mouth: 0 closed .. 1 wide open.
     pucker, smile, brow: -1..1. blink: 0 open .. 1 closed. dx, dy: offset in picture half extents. scale: factor.
     gaze: -1..1, sideways.
     """

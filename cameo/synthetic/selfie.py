@@ -89,62 +89,19 @@ def render_selfie(
         fps: pictures per second.
         progress: is told how far the rendering is.
     """
-    who, spoken = draw_person(seed), speak(seed, seconds, fps)
-    motion = _act(spoken.opening, fps, np.random.default_rng((seed, _ACTING)))
-    scene = _light_scene(who, seed)
-    frames = np.empty((len(spoken.opening), size, round(size * _ASPECT), 3), np.uint8)
-    for start in range(0, len(frames), _BATCH):
-        batch = slice(start, start + _BATCH)
-        frames[batch] = _film(who, motion, batch, size, scene)
-        if progress:
-            progress("rendering a person", min(1.0, (start + _BATCH) / len(frames)))
-    return Selfie(frames, spoken.sound, fps)
+    spoken = speak(seed, seconds, fps)
+    return Selfie(film(seed, act(seed, spoken.opening, fps), size, progress), spoken.sound, fps)
 
 
-def draw_person(seed: int) -> Tensor:
-    """Draw an identity `[1, IDENTITY_DIM]` whose colours go together: less light skin has darker hair and irises."""
-    who = sample_identities(1, torch.Generator().manual_seed(seed))
-    at = {name: index for index, name in enumerate(TRAITS)}
-    fair = (1 - who[:, at["melanin"]]) / 2
-    for name in ("hair_light", "iris_light", "iris_blue"):
-        who[:, at[name]] = (who[:, at[name]] + 1) * fair - 1
-    for name, (low, high) in _CLEAR.items():
-        who[:, at[name]] = low + (who[:, at[name]] + 1) / 2 * (high - low)
-    return who
-
-
-def _film(who: Tensor, motion: Motion, frames: slice, size: int, scene: int) -> UInt8:
-    """Draw some frames; every call with one `scene` finds the same light, room and clothes."""
-    part = Motion(*(getattr(motion, field.name)[:, frames] for field in fields(motion)))
-    with torch.inference_mode():
-        drawn = draw(who, part, size, torch.Generator().manual_seed(scene), _VIEW, _ASPECT)
-    return np.asarray((drawn.frames[0] * 255).round().byte().numpy())
-
-
-def _light_scene(who: Tensor, seed: int) -> int:
-    """Find a scene with good light on the face, as people do before they record themselves."""
-    still = _act(np.zeros(1, np.float32), FPS, np.random.default_rng((seed, _ACTING)))
-    scenes = np.random.default_rng((seed, _SCENE)).integers(2**62, size=_SCENES).tolist()
-    rows, columns = slice(_SCENE_SIZE // 3, _SCENE_SIZE // 2), slice(_SCENE_SIZE // 4, _SCENE_SIZE // 2)
-
-    def fault(scene: int) -> float:
-        """How far the face is from a luminance of 0.5, what is white in it, and what its colour lacks in warmth."""
-        face = _film(who, still, slice(0, 1), _SCENE_SIZE, scene)[0, rows, columns] / 255
-        red, green, blue = face.mean((0, 1))
-        cold = max(0.0, _WARM - (red - blue)) + max(0.0, green - red)
-        return float(abs(face.mean() - _LIT) + (face > 0.9).mean() + cold)
-
-    return int(min(scenes, key=fault))
-
-
-def _act(opening: Float32, fps: float, random: np.random.Generator) -> Motion:
+def act(seed: int, opening: Float32, fps: float = FPS) -> Motion:
     """Move a head for as long as it talks: it sways, turns from side to side, blinks, smiles, and looks at the camera.
 
     Args:
+        seed: whose head it is; decides when.
         opening: `[T]` of the lips, 0..1.
         fps: pictures per second.
-        random: decides when.
     """
+    random = np.random.default_rng((seed, _ACTING))
     times_s = np.arange(len(opening)) / fps
 
     def sway(size: float, hz: float = 0.3) -> Float64:
@@ -168,6 +125,61 @@ def _act(opening: Float32, fps: float, random: np.random.Generator) -> Motion:
         "gaze": (2.5 * yaw).clip(-0.9, 0.9),
     }
     return Motion(**{name: torch.tensor(track, dtype=torch.float32)[None] for name, track in tracks.items()})
+
+
+def film(seed: int, motion: Motion, size: int = SIZE, progress: Progress | None = None) -> UInt8:
+    """Film the person of `seed`, in the light they chose, as they move; `[T, size, 3/4 size, 3]`.
+
+    Args:
+        seed: who it is.
+        motion: `[1, T]`, such as `act` gives.
+        size: height in pixels.
+        progress: is told how far the rendering is.
+    """
+    who, scene = draw_person(seed), _light_scene(seed)
+    frames = np.empty((motion.yaw.shape[1], size, round(size * _ASPECT), 3), np.uint8)
+    for start in range(0, len(frames), _BATCH):
+        batch = slice(start, start + _BATCH)
+        frames[batch] = _draw(who, motion, batch, size, scene)
+        if progress:
+            progress("rendering a person", min(1.0, (start + _BATCH) / len(frames)))
+    return frames
+
+
+def draw_person(seed: int) -> Tensor:
+    """Draw an identity `[1, IDENTITY_DIM]` whose colours go together: less light skin has darker hair and irises."""
+    who = sample_identities(1, torch.Generator().manual_seed(seed))
+    at = {name: index for index, name in enumerate(TRAITS)}
+    fair = (1 - who[:, at["melanin"]]) / 2
+    for name in ("hair_light", "iris_light", "iris_blue"):
+        who[:, at[name]] = (who[:, at[name]] + 1) * fair - 1
+    for name, (low, high) in _CLEAR.items():
+        who[:, at[name]] = low + (who[:, at[name]] + 1) / 2 * (high - low)
+    return who
+
+
+def _draw(who: Tensor, motion: Motion, frames: slice, size: int, scene: int) -> UInt8:
+    """Draw some frames; every call with one `scene` finds the same light, room and clothes."""
+    part = Motion(*(getattr(motion, field.name)[:, frames] for field in fields(motion)))
+    with torch.inference_mode():
+        drawn = draw(who, part, size, torch.Generator().manual_seed(scene), _VIEW, _ASPECT)
+    return np.asarray((drawn.frames[0] * 255).round().byte().numpy())
+
+
+def _light_scene(seed: int) -> int:
+    """Find a scene with good light on the face, as people do before they record themselves."""
+    who, still = draw_person(seed), act(seed, np.zeros(1, np.float32), FPS)
+    scenes = np.random.default_rng((seed, _SCENE)).integers(2**62, size=_SCENES).tolist()
+    rows, columns = slice(_SCENE_SIZE // 3, _SCENE_SIZE // 2), slice(_SCENE_SIZE // 4, _SCENE_SIZE // 2)
+
+    def fault(scene: int) -> float:
+        """How far the face is from a luminance of 0.5, what is white in it, and what its colour lacks in warmth."""
+        face = _draw(who, still, slice(0, 1), _SCENE_SIZE, scene)[0, rows, columns] / 255
+        red, green, blue = face.mean((0, 1))
+        cold = max(0.0, _WARM - (red - blue)) + max(0.0, green - red)
+        return float(abs(face.mean() - _LIT) + (face > 0.9).mean() + cold)
+
+    return int(min(scenes, key=fault))
 
 
 def _turns(times_s: Float64, random: np.random.Generator) -> Float64:

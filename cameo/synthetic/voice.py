@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 RATE_HZ = 16_000
 _STEP = 80  # samples between changes of the parameters
-_STEP_S = _STEP / RATE_HZ
+STEP_S = _STEP / RATE_HZ
 _HIGHER_HZ, _WIDTHS_HZ = (3500, 4500, 5500), (60, 90, 150, 250, 400, 700)
 _NEUTRAL_HZ = (500, 1500, 2500)  # a tube of 17.5 cm
 _SYLLABLE_S, _SHORTEST_S = 0.26, 0.8  # of a syllable, about, and of a phrase
@@ -41,6 +41,12 @@ class Phone(NamedTuple):
     frication: float = 0.0
     hiss_hz: float = 4000
     pitch: float = 1.0
+
+    @property
+    def parameters(self) -> tuple[float, ...]:
+        """The nine numbers that `utter` takes for each step of time."""
+        levels = (self.pitch, self.opening, self.voicing, self.aspiration, self.frication, self.hiss_hz)
+        return (*self.formants_hz, *levels)
 
 
 def _vowel(f1: int, f2: int, f3: int) -> Phone:
@@ -168,16 +174,37 @@ def speak(seed: int, seconds: float, fps: float = 25.0, take: int = 0) -> Spoken
     """
     speaker, random = draw_speaker(seed), np.random.default_rng((seed, take))
     phones = _talk(speaker, seconds, random)
-    counts = np.diff(np.round(np.cumsum([0.0, *(phone.seconds for phone in phones)]) / _STEP_S)).astype(int)
-    steps = int(np.ceil(seconds / _STEP_S))
-    rows = [(*p.formants_hz, p.pitch, p.opening, p.voicing, p.aspiration, p.frication, p.hiss_hz) for p in phones]
-    tracks = np.repeat(np.array(rows, float), counts, axis=0)[:steps]
-    # Coarticulation: the tongue takes 50 ms from sound to sound, the pitch longer; levels change at once.
-    for columns, sigma_s in ((slice(0, 3), 0.020), (slice(3, 4), 0.060), (slice(4, 5), 0.025), (slice(5, 8), 0.006)):
-        tracks[:, columns] = gaussian_filter1d(tracks[:, columns], sigma_s / _STEP_S, axis=0)
+    counts = np.diff(np.round(np.cumsum([0.0, *(phone.seconds for phone in phones)]) / STEP_S)).astype(int)
+    steps = int(np.ceil(seconds / STEP_S))
+    tracks = np.repeat(np.array([phone.parameters for phone in phones]), counts, axis=0)[:steps]
+    # The tongue takes 50 ms from sound to sound, the pitch longer.
+    return utter(speaker, coarticulated(tracks, 0.020, 0.060), seconds, fps, random)
+
+
+def coarticulated(tracks: Float64, tongue_s: float, pitch_s: float) -> Float64:
+    """Let tongue and pitch glide from sound to sound; levels change at once.
+
+    Args:
+        tracks: `[K, 9]` `Phone.parameters`, one row for every `STEP_S`.
+        tongue_s: standard deviation of the filter over the formants, in seconds.
+        pitch_s: the same over the pitch.
+    """
+    smooth = tracks.copy()
+    for columns, sigma_s in (
+        (slice(0, 3), tongue_s),
+        (slice(3, 4), pitch_s),
+        (slice(4, 5), 0.025),
+        (slice(5, 8), 0.006),
+    ):
+        smooth[:, columns] = gaussian_filter1d(tracks[:, columns], sigma_s / STEP_S, axis=0)
+    return smooth
+
+
+def utter(speaker: Speaker, tracks: Float64, seconds: float, fps: float, random: np.random.Generator) -> Spoken:
+    """Sound `seconds` of `[K, 9]` parameters, one row for every `STEP_S`, with the lips' opening at `fps`."""
     sound = _sound(speaker, tracks, random)[: round(seconds * RATE_HZ)]
     times_s = np.arange(round(seconds * fps)) / fps
-    opening = np.interp(times_s, (np.arange(len(tracks)) + 0.5) * _STEP_S, tracks[:, 4])
+    opening = np.interp(times_s, (np.arange(len(tracks)) + 0.5) * STEP_S, tracks[:, 4])
     return Spoken(sound, opening.clip(0, 1).astype(np.float32))
 
 

@@ -54,7 +54,7 @@ def test_a_mask_in_the_colour_of_lips_cannot_be_told(person: RenderedPerson, per
     assert MOUTH_VISIBLE.judge(found.lips_red).level == "ok"
 
 
-@pytest.mark.parametrize(("share", "level"), [(1.0, "ok"), (0.85, "ok"), (0.5, "warn")])
+@pytest.mark.parametrize(("share", "level"), [(1.0, "ok"), (0.6, "ok"), (0.4, "warn")])
 def test_light_from_one_side(person_track: FaceTrack, share: float, level: str) -> None:
     """A plain face with the noise of a camera, lit to the right of the nose by a share of the light."""
     middle = np.nanmean(person_track.points[:, 2, 0])

@@ -132,6 +132,35 @@ def test_a_turn_lost_by_the_tracker_is_forgiven(asked: Challenge, good: Answerin
     assert piece(judged(shown, asked), "turns").passed is True
 
 
+def begun(shown: Answering, before_s: float) -> Answering:
+    """The answer in a recording that began `before_s` earlier, or, below 0, later."""
+    count = len(shown.clip.times_s)
+    first = -round(before_s * FPS)
+    index = np.arange(first, count).clip(0)
+    samples = round(-first / FPS * RATE_HZ)
+    room = 1e-3 * np.random.default_rng(2).standard_normal(max(0, samples))
+    sound = np.concatenate([room, shown.clip.sound[max(0, -samples) :]]).astype(np.float32)
+    clip = replace(shown.clip, frames=shown.clip.frames[index], times_s=np.arange(len(index)) / FPS, sound=sound)
+    track = replace(
+        shown.track, **{name: getattr(shown.track, name)[index] for name in shown.track.__dataclass_fields__}
+    )
+    return Answering(clip, track, shown.speech)
+
+
+@pytest.mark.parametrize("before_s", [-0.8, -0.4, 0.4, 1.0, 2.3, 4.8])
+def test_a_camera_that_was_started_by_hand(asked: Challenge, good: Answering, before_s: float) -> None:
+    shown = begun(good, before_s)
+    verdict = judged(shown, asked)
+    assert verdict.live, [found.measured for found in verdict.evidence]
+    seen = watch_turns(shown.track, shown.clip.times_s, asked)
+    assert seen.begins_s == 0 if abs(before_s) < 0.5 else seen.begins_s == pytest.approx(before_s, abs=0.35)
+    assert ("begins at" in piece(verdict, "turns").measured) == (seen.begins_s != 0)
+
+
+def test_an_answer_that_comes_too_late_fails(asked: Challenge, good: Answering) -> None:
+    assert not judged(begun(good, 8.0), asked).live
+
+
 def test_an_answer_to_another_challenge_seldom_fits(good: Answering) -> None:
     passed = 0
     for number in range(60):

@@ -321,6 +321,16 @@ def test_each_bad_frame_has_its_reason() -> None:
     assert not report.frame_scores[list(named)].any()
 
 
+def test_narrow_eyes_score_like_wide_ones_and_blinks_less() -> None:
+    """Eyes are held against the same person's: the tracker says 0.1 of narrow eyes that are wide open."""
+    clip, track = good_clip(), good_track()
+    track.eye_open[40:45] = 0.2
+    narrow_eyed = dataclasses.replace(track, eye_open=(0.1 * track.eye_open).astype(np.float32))
+    wide, narrow = (assess(clip, t, speech_of(clip)) for t in (track, narrow_eyed))
+    assert narrow.frame_scores == pytest.approx(wide.frame_scores, abs=1e-5)
+    assert narrow.frame_scores[40:45].mean() < 0.7 * narrow.frame_scores[[38, 39, 45, 46]].mean()
+
+
 @pytest.mark.parametrize("hold", [1, 2, 4])
 def test_a_slow_camera_is_not_a_photograph(hold: int) -> None:
     """A webcam of 6 to 25 pictures a second, stored at 25, repeats pictures; that is not standing still."""

@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from cameo.grants.guard import list_digest
 from cameo.media import write_mp4
 from cameo.records import Check, Clip, Earlier, Precedents
 from cameo.weights import RESEARCH_ONLY
+from tests.capture.liveness_nets import V2, write_minifasnet
 from tests.cli.conftest import PASSPHRASE, Cli
 from tests.conftest import Enrolled, quick_recipe
 
@@ -143,10 +145,12 @@ def test_a_double_in_one_command(cli: Cli, selfie: Path, key: Path, tmp_path: Pa
 
 
 def test_json_holds_what_a_script_needs(cli: Cli, selfie: Path, key: Path, tmp_path: Path) -> None:
-    out = tmp_path / "ada.cameo"
-    done = cli("enroll", selfie, "--key", key, "--out", out, "--voice", selfie, "--yes", "--json")
+    out, net = tmp_path / "ada.cameo", write_minifasnet(tmp_path / V2)  # which takes what is red for a picture
+    words = ("--voice", selfie, "--liveness-model", f"onnx:{net}", "--yes", "--json")
+    done = cli("enroll", selfie, "--key", key, "--out", out, *words)
     assert done.status == 0, done.err
     told = json.loads(done.out)
+    assert re.search(r"against it: .*\brgb\b", told["liveness"])
     assert told["file"] == str(out)
     assert told["size"] == out.stat().st_size
     assert told["report"] is None
