@@ -7,7 +7,7 @@ after the block, exceptions included, the generator's weights are bit for bit wh
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cameo.generators.base import Generator, Identity
 
 PREFIX = "transformer"
-NAME = "cameo-"  # before the modality
+NAME = "cameo-"
 MAX_RANK = 256
 
 
@@ -41,29 +41,57 @@ def plug(generator: Generator, parts: Mapping[str, bytes]) -> Iterator[Identity]
         UsageError: the double has no parts for this generator, or something is plugged in already.
         NotVerified: the parts belong to other base weights, or do not fit them.
     """
-    modalities = [m for m in generator.modalities if f"adapter.{generator.id}.{m}" in parts]
-    names = [f"{kind}.{generator.id}.{m}" for m in modalities or ["face"] for kind in ("adapter", "identity")]
-    missing = [name for name in names if name not in parts]
-    if missing:
-        raise UsageError(f"this double holds no {missing[0]}", f"tune it for the {generator.id} generator first")
+    with loaded(generator, [parts]) as [person], generator.wearing(person):
+        yield person
+
+
+@contextmanager
+def loaded(generator: Generator, people: Sequence[Mapping[str, bytes]]) -> Iterator[list[Identity]]:
+    """Yield the identities of people while the adapters of all of them are active, under names of their own.
+
+    Raises:
+        UsageError, NotVerified: as `plug`.
+    """
     if getattr(generator.denoiser, "peft_config", None):
         raise UsageError("another adapter is plugged into this generator", "unplug it, or load the generator afresh")
     digest = generator.base_digest
-    read = {name: _read(parts[name], name, digest) for name in names}
+    read = [_read_person(generator, parts, digest) for parts in people]
     before = weights_digest(generator.denoiser)
     try:
-        for modality in modalities:
-            name = f"adapter.{generator.id}.{modality}"
-            _load_lora(generator, modality, read[name], _header(parts[name]))
-        generator.denoiser.set_adapters([NAME + modality for modality in modalities])
-        sealed = [read[f"identity.{generator.id}.{modality}"] for modality in modalities]
-        person = generator.load_identity({key: value for one in sealed for key, value in one.items()})
-        with generator.wearing(person):
-            yield person
+        for k, (tensors, parts) in enumerate(zip(read, people, strict=True)):
+            for modality in _modalities(generator, parts):
+                name = f"adapter.{generator.id}.{modality}"
+                _load_lora(generator, modality, tensors[name], _header(parts[name]), adapter_name(k, modality))
+        generator.denoiser.set_adapters(
+            [adapter_name(k, m) for k, p in enumerate(people) for m in _modalities(generator, p)]
+        )
+        yield [_identity(generator, tensors) for tensors in read]
     finally:
         remove_lora(generator.denoiser)
     if weights_digest(generator.denoiser) != before:
         raise NotVerified("the generator's weights changed while a double was plugged in", "load the generator afresh")
+
+
+def adapter_name(person: int, modality: str) -> str:
+    """Name the adapter of the person of that number."""
+    return f"{NAME}{person}-{modality}"
+
+
+def _modalities(generator: Generator, parts: Mapping[str, bytes]) -> list[str]:
+    return [m for m in generator.modalities if f"adapter.{generator.id}.{m}" in parts] or ["face"]
+
+
+def _read_person(generator: Generator, parts: Mapping[str, bytes], digest: str) -> dict[str, dict[str, Tensor]]:
+    names = [f"{kind}.{generator.id}.{m}" for m in _modalities(generator, parts) for kind in ("adapter", "identity")]
+    missing = [name for name in names if name not in parts]
+    if missing:
+        raise UsageError(f"this double holds no {missing[0]}", f"tune it for the {generator.id} generator first")
+    return {name: _read(parts[name], name, digest) for name in names}
+
+
+def _identity(generator: Generator, read: Mapping[str, dict[str, Tensor]]) -> Identity:
+    sealed = [tensors for name, tensors in read.items() if name.startswith("identity.")]
+    return generator.load_identity({key: value for one in sealed for key, value in one.items()})
 
 
 def _header(data: bytes) -> dict[str, str]:
@@ -86,9 +114,11 @@ def _read(data: bytes, name: str, base_digest: str) -> dict[str, Tensor]:
     return tensors
 
 
-def _load_lora(generator: Generator, modality: str, tensors: dict[str, Tensor], facts: dict[str, str]) -> None:
+def _load_lora(
+    generator: Generator, modality: str, tensors: dict[str, Tensor], facts: dict[str, str], adapter: str
+) -> None:
     """Load the LoRA of a modality and prove that every tensor arrived."""
-    denoiser, prefix, adapter = generator.denoiser, PREFIX + ".", NAME + modality
+    denoiser, prefix = generator.denoiser, PREFIX + "."
     stray = [key for key in tensors if not key.startswith(prefix)]
     if stray or not tensors:
         named = (stray or ["none"])[0]

@@ -6,7 +6,7 @@ The pipeline object stays the user's own: nothing in it is replaced but for the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -207,6 +207,26 @@ class PipelineGenerator(ABC):
 
         with out_of_memory_said():
             return self.run(direction, tell)
+
+    # Of several people; a family that has `cells`, `token_layers` and `wearing_together` takes them.
+
+    def settle_together(self, direction: Direction, people: int) -> Direction:
+        """Fill in length, size and steps, as for one."""
+        return self.settle(direction)
+
+    def token_count(self, identity: TokenIdentity) -> int:
+        """Return how many tokens a person has."""
+        return sum(len(tokens) for tokens in identity.tokens().values())
+
+    def perform_together(
+        self,
+        identities: Sequence[TokenIdentity],
+        masks: Tensor,
+        direction: Direction,
+        pulse: Callable[[float], None] | None = None,
+    ) -> Performance:
+        """Generate a clip of all of them: the pipeline draws, and what is plugged in keeps them to their regions."""
+        return self.perform(identities[0], direction, pulse)
 
     @contextmanager
     def wearing(self, identity: TokenIdentity) -> Iterator[None]:
