@@ -393,3 +393,47 @@ class CastClip:
     bundle_id: str
     purpose: str
     receipt: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilmedShot:
+    """Describe a shot of a film: how long it is, and the seed it was made from."""
+
+    frames: int
+    seconds: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class FilmedPerson:
+    """Describe how a double did in a film.
+
+    Attributes:
+        bundle_id, purpose, receipt: as in `CastClip`.
+        likeness: per shot, mean cosine to the template, 0 without a face; empty where the double was borrowed.
+        found: per shot, the share of frames with a face.
+        consistency: cosine between every two shots, those of 0 and 1 first, then 0 and 2; None where there is no face.
+    """
+
+    bundle_id: str
+    purpose: str
+    receipt: str
+    likeness: tuple[float, ...]
+    found: tuple[float, ...]
+    consistency: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """Describe a film; `scorer` is the recogniser that scored the shots, `sheet` the contact sheet, "" for none."""
+
+    path: str
+    sheet: str
+    fps: float
+    seconds: float
+    width: int
+    height: int
+    generator: str
+    scorer: str
+    shots: tuple[FilmedShot, ...]
+    people: tuple[FilmedPerson, ...]

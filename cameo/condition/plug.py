@@ -56,7 +56,7 @@ def loaded(generator: Generator, people: Sequence[Mapping[str, bytes]]) -> Itera
         raise UsageError("another adapter is plugged into this generator", "unplug it, or load the generator afresh")
     digest = generator.base_digest
     read = [_read_person(generator, parts, digest) for parts in people]
-    before = weights_digest(generator.denoiser)
+    before, names = weights_digest(generator.denoiser), list[str]()
     try:
         for k, (tensors, parts) in enumerate(zip(read, people, strict=True)):
             for modality in _modalities(generator, parts):

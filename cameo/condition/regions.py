@@ -1,8 +1,8 @@
-"""Plug several doubles into one generator at once, each acting in a region of the picture only, so that faces do not blend.
+"""Plug several doubles into one generator, each acting in a region of the picture only, so that faces do not blend.
 
-Every LoRA is an adapter of its own, and what it adds to a layer is scaled token by token: by its person's mask where the
-layer sees the picture, and to its person's own tokens where it sees what is told. People's tokens are asked from their
-regions only. Nothing is fused; the scaling hangs on the adapters, and goes with them.
+Every LoRA is an adapter of its own, and what it adds to a layer is scaled token by token: by its person's mask where
+the layer sees the picture, and to its person's own tokens where it sees what is told. People's tokens are asked from
+their regions only. Nothing is fused; the scaling hangs on the adapters, and goes with them.
 """
 
 from __future__ import annotations

@@ -214,6 +214,9 @@ class PipelineGenerator(ABC):
         """Fill in length, size and steps, as for one."""
         return self.settle(direction)
 
+    def require_room(self, masks: Tensor) -> None:
+        """Take any regions: what is nobody's is the scene."""
+
     def token_count(self, identity: TokenIdentity) -> int:
         """Return how many tokens a person has."""
         return sum(len(tokens) for tokens in identity.tokens().values())

@@ -26,7 +26,7 @@ from cameo.generators.latent import BLOCK
 from cameo.generators.motion_track import wander
 from cameo.generators.reference_clip import Take, draw_clip, padded_motion
 from cameo.generators.reference_net import FPS, SIZE, ReferenceNet, Told
-from cameo.generators.reference_scene import draw_together, require_cells, width_cells
+from cameo.generators.reference_scene import draw_together, lay_squares, require_cells, width_cells
 from cameo.generators.reference_training import TrainingChunks
 from cameo.generators.references import GRID, ReferenceIdentity, as_chunks, neutral_identity, show_chunks
 from cameo.generators.together import TokenLayers
@@ -137,6 +137,14 @@ class ReferenceGenerator:
         """Return how many cells high and wide the picture is."""
         width, height = direction.area
         return height // BLOCK, width // BLOCK
+
+    def require_room(self, masks: Tensor) -> None:
+        """Check that squares of its size can fill these regions, `[P, h, w]`.
+
+        Raises:
+            UsageError: a place of the picture is in nobody's square.
+        """
+        lay_squares(masks)
 
     def token_count(self, identity: ReferenceIdentity) -> int:
         """Return how many tokens a person has."""

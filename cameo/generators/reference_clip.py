@@ -22,7 +22,7 @@ BATCH = 8  # chunks drawn at once
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """Say what is drawn: how many frames, on how many cells `(h, w)` of 8 x 8 pixels, from which noise, in which steps."""
+    """Say what is drawn: how many frames, on how many cells `(h, w)` of 8 x 8 pixels, from which noise, how."""
 
     frames: int
     cells: tuple[int, int]

@@ -62,8 +62,7 @@ def draw_together(
     Raises:
         UsageError: a place of the picture is in nobody's square.
     """
-    corners = [_corner(mask) for mask in masks]
-    shares = _shares(masks, corners)
+    shares, corners = lay_squares(masks)
     motions = [padded_motion(wander(who, take.frames, take.seed + k)) for k, who in enumerate(people)]
 
     def told(starts: Tensor) -> Told:
@@ -86,12 +85,13 @@ def _corner(mask: Tensor) -> tuple[int, int]:
     return at[0], at[1]
 
 
-def _shares(masks: Tensor, corners: Sequence[tuple[int, int]]) -> Tensor:
-    """Cut every region to its square, and share out every cell, `[P, h, w]`.
+def lay_squares(masks: Tensor) -> tuple[Tensor, list[tuple[int, int]]]:
+    """Lay a square on every region, and share out every cell: `[P, h, w]`, and the squares' top left cells.
 
     Raises:
         UsageError: a cell is in nobody's square.
     """
+    corners = [_corner(mask) for mask in masks]
     kept = torch.zeros_like(masks)
     for to, mask, (y, x) in zip(kept, masks, corners, strict=True):
         to[y : y + GRID, x : x + GRID] = mask[y : y + GRID, x : x + GRID]
@@ -101,7 +101,7 @@ def _shares(masks: Tensor, corners: Sequence[tuple[int, int]]) -> Tensor:
         message = f"nobody is at {x * 8}, {y * 8} of the picture, and the reference generator draws nothing but people"
         hint = f"let the regions cover it, each at most {GRID * 8} pixels wide and high, or leave size and regions out"
         raise UsageError(message, hint)
-    return kept / total
+    return kept / total, corners
 
 
 def _laid_out(each: Sequence[Told], shares: Tensor, corners: Sequence[tuple[int, int]]) -> Told:

@@ -22,7 +22,7 @@ class TokenLayers:
     Attributes:
         told: layers with a LoRA that see what is told, words and tokens of people; all others see the picture.
         asking: attentions in which the picture asks what is told; people's tokens stand last there, in their order.
-        looking: attentions in which the picture asks itself and people are kept apart; "" where they may see each other.
+        looking: attentions in which the picture asks itself, with people kept apart; "" where they may see each other.
     """
 
     told: str
@@ -49,6 +49,14 @@ class SharedGenerator(Generator, Protocol):
 
     def cells(self, direction: Direction) -> tuple[int, int]:
         """Return how many tokens high and wide the picture of a settled direction is."""
+        ...
+
+    def require_room(self, masks: Tensor) -> None:
+        """Check that it can draw people in these regions, `[P, h, w]`.
+
+        Raises:
+            UsageError: it cannot.
+        """
         ...
 
     def token_count(self, identity: Any) -> int:
