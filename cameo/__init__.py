@@ -61,9 +61,9 @@ _DOORS = {
     "plug": "cameo.staging",
     "CastOptions": "cameo.staging",
     "film": "cameo.filming",
-    "CastMember": "cameo.filming",
-    "Shot": "cameo.filming",
-    "FilmOptions": "cameo.filming",
+    "CastMember": "cameo.screenplay",
+    "Shot": "cameo.screenplay",
+    "FilmOptions": "cameo.screenplay",
     "Region": "cameo.condition.regions",
     "unlock": "cameo.unlocking",
     "Borrowed": "cameo.unlocking",
@@ -126,9 +126,6 @@ if TYPE_CHECKING:
     from cameo.errors import NotVerified as NotVerified
     from cameo.errors import OutputError as OutputError
     from cameo.errors import UsageError as UsageError
-    from cameo.filming import CastMember as CastMember
-    from cameo.filming import FilmOptions as FilmOptions
-    from cameo.filming import Shot as Shot
     from cameo.filming import film as film
     from cameo.grants.guard import PromptClassifier as PromptClassifier
     from cameo.lending import GrantTerms as GrantTerms
@@ -139,6 +136,9 @@ if TYPE_CHECKING:
     from cameo.recalling import revoke as revoke
     from cameo.recalling import withdraw as withdraw
     from cameo.records import Use as Use
+    from cameo.screenplay import CastMember as CastMember
+    from cameo.screenplay import FilmOptions as FilmOptions
+    from cameo.screenplay import Shot as Shot
     from cameo.seal.bundle import Bundle as Bundle
     from cameo.seal.bundle import VerifiedBundle as VerifiedBundle
     from cameo.seal.terms import ConsentTerms as ConsentTerms

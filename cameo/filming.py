@@ -9,14 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cameo.casting import FRAMES, LAST_SEED
 from cameo.condition.plug import plug as load_into
-from cameo.condition.regions import Region, masks_for, plug_together, side_by_side
+from cameo.condition.regions import masks_for, plug_together, side_by_side
 from cameo.crypto.encoding import sha256_hex
 from cameo.embed.face import load_face_encoder
 from cameo.embed.shots import ShotScores, score_shots
@@ -27,8 +27,9 @@ from cameo.generators.base import Direction, Performance
 from cameo.generators.shelf import generator_for, load_generator
 from cameo.generators.together import SharedGenerator
 from cameo.media import write_mp4
-from cameo.records import Film, FilmedPerson, FilmedShot, Use
+from cameo.records import Use
 from cameo.report.sheet import draw_sheet
+from cameo.screenplay import CastMember, Film, FilmedPerson, FilmedShot, FilmOptions, Shot
 from cameo.seal.bundle import Bundle
 from cameo.staging import RECHECK_S, StrPath, enlarged, require_clip_name, times_shown
 from cameo.unlocking import Asking, release_together, unlock_together
@@ -36,61 +37,14 @@ from cameo.unlocking import Asking, release_together, unlock_together
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from cameo.crypto.provider import KeyProvider
     from cameo.embed.face import FaceEncoder
     from cameo.generators.base import Generator
     from cameo.records import UInt8
-    from cameo.unlocking import Borrowed, Opened
+    from cameo.unlocking import Opened
 
 Progress = Callable[[str, float], None]
 MOST_SHOTS = 64
 _TEMPLATE = "template.face"
-
-
-@dataclass(frozen=True, slots=True)
-class CastMember:
-    """Say who is in a film, by which right, and where in the picture.
-
-    Attributes:
-        bundle: the `.cameo` file.
-        keys, borrowed: the owner's keys, or a grant and what belongs to it; one of the two.
-        purpose: as in `CastOptions`.
-        region: where in the picture; None for all of them puts them side by side.
-    """
-
-    bundle: StrPath
-    keys: KeyProvider | None = None
-    borrowed: Borrowed | None = None
-    purpose: str = ""
-    region: Region | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Shot:
-    """Say what one shot shows; the fields are those of `CastOptions`."""
-
-    prompt: str = ""
-    seed: int = 0
-    frames: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FilmOptions:
-    """Choose what holds for a whole film.
-
-    Attributes:
-        generator, size, steps, commercial: as in `CastOptions`.
-        sheet: a PNG file to write, with some frames of every shot; None for none.
-        face_model: the recogniser that scores the shots; it must be the one that those doubles were enrolled with
-            whose owner's keys are given.
-    """
-
-    generator: str = "reference"
-    size: tuple[int, int] | None = None
-    steps: int | None = None
-    commercial: bool = False
-    sheet: StrPath | None = None
-    face_model: str = "embedded"
 
 
 @dataclass(frozen=True)
@@ -103,7 +57,7 @@ class _Plan:
     masks: Tensor | None
     judge: FaceEncoder
     options: FilmOptions
-    times: int = field(default=1)
+    times: int
 
 
 def film(
@@ -174,9 +128,7 @@ def _require_possible(members: Sequence[CastMember], shots: Sequence[Shot]) -> N
         raise UsageError("one person alone has the whole picture", "leave the region out")
 
 
-def _planned(
-    members: Sequence[CastMember], shots: Sequence[Shot], options: FilmOptions, engine: Generator
-) -> _Plan:
+def _planned(members: Sequence[CastMember], shots: Sequence[Shot], options: FilmOptions, engine: Generator) -> _Plan:
     wanted = [Direction(shot.frames, shot.seed, shot.prompt, options.size, options.steps) for shot in shots]
     judge, masks = load_face_encoder(options.face_model), None
     _require_same_encoder(members, judge)

@@ -7,6 +7,7 @@ after the block, exceptions included, the generator's weights are bit for bit wh
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -61,10 +62,9 @@ def loaded(generator: Generator, people: Sequence[Mapping[str, bytes]]) -> Itera
         for k, (tensors, parts) in enumerate(zip(read, people, strict=True)):
             for modality in _modalities(generator, parts):
                 name = f"adapter.{generator.id}.{modality}"
-                _load_lora(generator, modality, tensors[name], _header(parts[name]), adapter_name(k, modality))
-        generator.denoiser.set_adapters(
-            [adapter_name(k, m) for k, p in enumerate(people) for m in _modalities(generator, p)]
-        )
+                names.append(adapter_name(k, modality))
+                _load_lora(generator, modality, tensors[name], _header(parts[name]), names[-1])
+        generator.denoiser.set_adapters(names)
         yield [_identity(generator, tensors) for tensors in read]
     finally:
         remove_lora(generator.denoiser)
@@ -126,7 +126,9 @@ def _load_lora(
     state = {key: value.float() for key, value in tensors.items()}
     try:
         config = _lora_config(facts, generator.lora_targets(modality))
-        denoiser.load_lora_adapter(dict(state), prefix=PREFIX, metadata=config, adapter_name=adapter)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Already found a `peft_config`", UserWarning)  # there may be several
+            denoiser.load_lora_adapter(dict(state), prefix=PREFIX, metadata=config, adapter_name=adapter)
     except (KeyError, ValueError, RuntimeError, TypeError) as error:
         raise NotVerified("the adapter does not fit this generator", "tune the double again") from error
     arrived = get_peft_model_state_dict(denoiser, adapter_name=adapter)

@@ -182,15 +182,13 @@ class _Fence:
 @contextmanager
 def _fenced(generator: SharedGenerator, fence: _Fence) -> Iterator[None]:
     layers, denoiser = generator.token_layers, generator.denoiser
+    whose = {adapter_name(k, m): k for k in range(len(fence.masks)) for m in generator.modalities}
     with ExitStack() as hooks:
         for name, module in denoiser.named_modules():
             if isinstance(module, LoraLayer):
                 scale = fence.scale_told if re.fullmatch(layers.told, name) else fence.scale_picture
-                for person in range(len(fence.masks)):
-                    for modality in generator.modalities:
-                        added = module.lora_B.get(adapter_name(person, modality)) if hasattr(module, "lora_B") else None
-                        if added is not None:
-                            hooks.callback(added.register_forward_hook(_scaling(scale, person)).remove)
+                for adapter, added in module.lora_B.items():
+                    hooks.callback(added.register_forward_hook(_scaling(scale, whose[adapter])).remove)
             for pattern, bias in ((layers.asking, fence.asking), (layers.looking, fence.looking)):
                 if pattern and re.fullmatch(pattern, name):
                     hooks.callback(module.register_forward_pre_hook(_biasing(bias), with_kwargs=True).remove)

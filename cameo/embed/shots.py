@@ -41,7 +41,10 @@ def score_shots(encoder: FaceEncoder, shots: Sequence[UInt8], template: Template
     Raises:
         EncoderMismatch: the template was made by another encoder.
     """
-    if template is not None and (template.encoder.id, template.encoder.digest) != (encoder.info.id, encoder.info.digest):
+    if template is not None and (template.encoder.id, template.encoder.digest) != (
+        encoder.info.id,
+        encoder.info.digest,
+    ):
         message = f"the template is of {template.encoder.id}, not of {encoder.info.id}"
         raise EncoderMismatch(message, "score with the recogniser that the double was enrolled with")
     likeness, shares, means = [], [], []

@@ -216,6 +216,7 @@ class PipelineGenerator(ABC):
 
     def require_room(self, masks: Tensor) -> None:
         """Take any regions: what is nobody's is the scene."""
+        return
 
     def token_count(self, identity: TokenIdentity) -> int:
         """Return how many tokens a person has."""
