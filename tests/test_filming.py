@@ -64,7 +64,7 @@ def test_two_people_in_two_shots(pair: list[Lendable], tmp_path: Path) -> None:
     made = film(members(pair), SHOTS, out=out, options=FilmOptions(sheet=sheet))
     with av.open(str(out)) as clip:
         frames = np.stack([frame.to_ndarray(format="rgb24") for frame in clip.decode(video=0)])
-    assert frames.shape == (20, made.height, made.width, 3) == (20, 384, 672, 3)
+    assert frames.shape == (20, made.height, made.width, 3) == (20, 384, 720, 3)
     assert (made.seconds, [shot.seconds for shot in made.shots]) == (0.8, [0.32, 0.48])
     assert cv2.imread(str(sheet)).std() > 10
     assert by_double(pair) == [[("allow", ""), ("released", "")]] * 2

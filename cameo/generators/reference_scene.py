@@ -7,6 +7,7 @@ wider grid, fading into each other where they overlap.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,15 +15,16 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from cameo.errors import UsageError
+from cameo.generators.latent import BLOCK, BlockDct
 from cameo.generators.motion_track import wander
 from cameo.generators.reference_clip import Take, draw_clip, padded_motion
-from cameo.generators.reference_net import FRAMES, ReferenceNet, Told
+from cameo.generators.reference_net import CHANNELS, FRAMES, ReferenceNet, Told
 from cameo.generators.references import GRID, ReferenceIdentity, as_chunks, show_chunks
 
 if TYPE_CHECKING:
     from cameo.records import UInt8
 
-OVERLAP_CELLS = 2  # of neighbouring squares: hair and shoulders, not faces
+OVERLAP_CELLS = 1  # of neighbouring squares: more of it would cut heads, which nearly fill theirs
 _LONGEST = 64  # cells a side: as far as the network's positions reach
 
 
@@ -62,7 +64,7 @@ def draw_together(
     Raises:
         UsageError: a place of the picture is in nobody's square.
     """
-    shares, corners = lay_squares(masks)
+    layout = _Layout.of(*lay_squares(masks))
     motions = [padded_motion(wander(who, take.frames, take.seed + k)) for k, who in enumerate(people)]
 
     def told(starts: Tensor) -> Told:
@@ -70,7 +72,7 @@ def draw_together(
         for who, motion in zip(people, motions, strict=True):
             chunks = show_chunks(net, who, as_chunks(motion, starts))
             each.append(chunks.conditions(who).told())
-        return _laid_out(each, shares, corners)
+        return _laid_out(net, each, layout)
 
     return draw_clip(net, take, told, pulse)
 
@@ -104,18 +106,61 @@ def lay_squares(masks: Tensor) -> tuple[Tensor, list[tuple[int, int]]]:
     return kept / total, corners
 
 
-def _laid_out(each: Sequence[Told], shares: Tensor, corners: Sequence[tuple[int, int]]) -> Told:
-    """Lay what is told about everybody on one grid; tokens follow each other."""
+@dataclass(frozen=True)
+class _Layout:
+    """Hold where squares lie: top left cells, and everybody's share of the cells `[P, h, w]` and of the pixels."""
 
-    def laid(name: str) -> Tensor:
+    corners: list[tuple[int, int]]
+    shares: Tensor
+    ramps: Tensor
+
+    @classmethod
+    def of(cls, shares: Tensor, corners: list[tuple[int, int]]) -> _Layout:
+        """Let shares fade over the pixels of the cells that two people have in common."""
+        smooth = F.interpolate(shares[None], scale_factor=BLOCK, mode="bilinear")[0]
+        steep = (2 * smooth - 0.5).clamp(0, 1)  # within the cell: a square holds no pixel beyond its edge
+        own = torch.stack([_placed(torch.ones(1, GRID, GRID), at, shares.shape[1:])[0] for at in corners])
+        steep = steep * own.repeat_interleave(BLOCK, 1).repeat_interleave(BLOCK, 2)
+        return cls(corners, shares, steep / steep.sum(0).clamp_min(1e-6))
+
+    def laid(self, each: Sequence[Tensor]) -> Tensor:
+        """Lay values `[B, C, T', 8, 8]` on the grid, cell by cell."""
+        size = self.shares.shape[1:]
+        placed = [
+            _placed(value, at, size) * share for value, at, share in zip(each, self.corners, self.shares, strict=True)
+        ]
+        return torch.stack(placed).sum(0)
+
+    def laid_pictures(self, each: Sequence[Tensor], latent: BlockDct) -> Tensor:
+        """Lay latents of pictures on the grid, pixel by pixel: a share within a cell is no number of that cell's."""
+        size = (self.ramps.shape[1], self.ramps.shape[2])
+        corners = [(y * BLOCK, x * BLOCK) for y, x in self.corners]
         wide = torch.zeros(())
-        for told, share, (y, x) in zip(each, shares, corners, strict=True):
-            value = getattr(told, name)
-            frames = FRAMES // 4
-            square = value.expand(-1, -1, frames, GRID, GRID)
-            high, far = share.shape[0] - y - GRID, share.shape[1] - x - GRID
-            wide = wide + F.pad(square, (x, far, y, high)) * share
-        return wide
+        for value, at, ramp in zip(each, corners, self.ramps, strict=True):
+            planes = latent.decode(value).permute(0, 1, 4, 2, 3)
+            wide = wide + _placed(planes, at, size) * ramp
+        return latent.encode(wide.permute(0, 1, 3, 4, 2))
 
-    tokens = torch.cat([told.tokens for told in each], 1)
-    return Told(laid("channels"), tokens, laid("mean"), laid("variance"), laid("trust"), each_cell=True)
+
+def _placed(value: Tensor, corner: tuple[int, int], size: Sequence[int]) -> Tensor:
+    """Pad the last two dimensions to a size, with zeros around."""
+    (y, x), (high, wide) = corner, value.shape[-2:]
+    return F.pad(value, (x, size[1] - x - wide, y, size[0] - y - high))
+
+
+def _laid_out(net: ReferenceNet, each: Sequence[Told], layout: _Layout) -> Told:
+    """Lay what is told about everybody on one grid; tokens follow each other."""
+    shape = (-1, -1, FRAMES // 4, GRID, GRID)
+    pictures = [
+        layout.laid_pictures([told.channels[:, k * CHANNELS : (k + 1) * CHANNELS] for told in each], net.latent)
+        for k in range(2)  # reference and appearance
+    ]
+    rest = layout.laid([told.channels[:, 2 * CHANNELS :] for told in each])
+    return Told(
+        channels=torch.cat([*pictures, rest], 1),
+        tokens=torch.cat([told.tokens for told in each], 1),
+        mean=layout.laid_pictures([told.mean.expand(shape) for told in each], net.latent),
+        variance=layout.laid([told.variance.expand(shape) for told in each]),
+        trust=layout.laid([told.trust.expand(shape) for told in each]),
+        each_cell=True,
+    )

@@ -105,13 +105,13 @@ def test_everybody_is_drawn_as_if_alone_in_their_region(
 ) -> None:
     """Outside the seam, one pass over the wide picture gives what a pass for each gives, up to the noise."""
     direction = generator.settle_together(Direction(8, 3), 2)
-    assert direction.area == (112, 64)
+    assert direction.area == (120, 64)
     masks = masks_for(side_by_side(2), generator.cells(direction))
     both = drawn(generator, pair, masks, direction)
     assert both.shape == (8, 64, 112, 3)
     other = drawn(generator, [pair[0], pair[0]], masks, direction)
     changed = np.abs(both - other).mean((0, 1, 3))
-    assert changed[:40].max() < 0.5, "who stands beside matters at the seam only"
+    assert changed[:48].max() < 0.5, "who stands beside matters at the seam only"
     assert changed[72:].mean() > 5
 
 
@@ -137,7 +137,7 @@ def test_afterwards_nothing_is_left(generator: ReferenceGenerator, pair: list[di
     ("people", "changes", "said"),
     [
         (2, {"size": (100, 64)}, "multiple of 8"),
-        (2, {"size": (112, 32)}, "cannot draw 2 people"),
+        (2, {"size": (120, 32)}, "cannot draw 2 people"),
         (2, {"size": (1024, 64)}, "cannot draw 2 people"),
         (2, {"steps": 4}, "multiple of 8"),
     ],
