@@ -111,6 +111,7 @@ def _terms() -> Any:
 TRIED: dict[str, tuple[bool, Callable[[Loot], Any]]] = {
     "unlock": (True, lambda x: _open(x, keys=x.keys)),
     "plug": (True, _plug),
+    "film": (True, lambda x: cameo.film([cameo.CastMember(x.lab.double, x.keys)], out=x.out.with_suffix(".mp4"))),
     "draw_nonce": (False, lambda x: cameo.draw_nonce(x.keys)),
     "prove": (False, lambda x: cameo.prove(x.grant, USE, x.keys, STUDIO.public.fingerprint, "A" * 22, x.lab.clock())),
     "grant": (
@@ -138,7 +139,10 @@ TRIED: dict[str, tuple[bool, Callable[[Loot], Any]]] = {
     "PublicKeys": (True, lambda x: cameo.PublicKeys.load(x.lab.double)),
 }
 # These hold what they are given, and open nothing.
-VALUES = {"Borrowed", "CastOptions", "ConsentTerms", "EnrollOptions", "GrantTerms", "Narrowing", "Purpose", "Use"}
+VALUES = {
+    "Borrowed", "CastMember", "CastOptions", "ConsentTerms", "EnrollOptions", "FilmOptions", "GrantTerms", "Narrowing",
+    "Purpose", "Region", "Shot", "Use",
+}  # fmt: skip
 PROTOCOLS = {"KeyProvider", "PromptClassifier"}
 # In `test_casting.py` of this folder; and whoever holds a grant may pass it on, see the test below.
 ELSEWHERE = {"cast", "enroll", "delegate", "__version__"}
