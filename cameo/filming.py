@@ -62,7 +62,7 @@ class _Plan:
 
 def film(
     members: Sequence[CastMember],
-    shots: Sequence[Shot] = (Shot(),),
+    shots: Sequence[Shot] = (),
     *,
     out: StrPath,
     options: FilmOptions | None = None,
@@ -76,7 +76,7 @@ def film(
 
     Args:
         members: who is in it. With more than one, each acts in a region of the picture.
-        shots: what is shown, one after the other.
+        shots: what is shown, one after the other; none given is one with the defaults.
         out: the MP4 file to write; an old one is replaced only when the new one is complete.
         options: what holds for all shots.
         pipe: a diffusers pipeline to cast in, in place of `options.generator`.
@@ -91,6 +91,7 @@ def film(
         CameoError: a ledger of uses cannot be written.
     """
     chosen = options or FilmOptions()
+    shots = shots or (Shot(),)
     _require_possible(members, shots)
     require_clip_name(out)
     if chosen.sheet is not None:
@@ -113,8 +114,8 @@ def film(
 def _require_possible(members: Sequence[CastMember], shots: Sequence[Shot]) -> None:
     if not members:
         raise UsageError("there is nobody in this film", "name at least one double")
-    if not 1 <= len(shots) <= MOST_SHOTS:
-        raise UsageError(f"a film has 1 to {MOST_SHOTS} shots, not {len(shots)}", "make two films of it")
+    if len(shots) > MOST_SHOTS:
+        raise UsageError(f"a film has up to {MOST_SHOTS} shots, not {len(shots)}", "make two films of it")
     for shot in shots:
         if shot.frames is not None and shot.frames < 1:
             raise UsageError(f"a shot of {shot.frames} frames is none", "25 frames are a second")

@@ -141,7 +141,7 @@ def test_the_owner_sees_how_alike_every_shot_is(enrolled: Enrolled, home: Path, 
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "nobody": ({"members": []}, "nobody in this film"),
-    "no shots": ({"shots": []}, "1 to 64 shots"),
+    "many shots": ({"shots": [Shot()] * 65}, "up to 64 shots"),
     "seed": ({"shots": [Shot(seed=-1)]}, "a seed is 0 to"),
     "frames": ({"shots": [Shot(frames=0)]}, "0 frames is none"),
     "long": ({"shots": [Shot(frames=800)] * 2}, "up to 1500 frames"),

@@ -51,7 +51,7 @@ class Scene(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Hold a scene file: who, what is shown, and what holds for all of it."""
 
     people: Annotated[tuple[ScenePerson, ...], msgspec.Meta(min_length=1)]
-    shots: tuple[SceneShot, ...] = (SceneShot(),)
+    shots: tuple[SceneShot, ...] = ()
     generator: str = "reference"
     size: tuple[_Side, _Side] | None = None
     steps: Annotated[int, msgspec.Meta(ge=1)] | None = None

@@ -46,7 +46,7 @@ def test_a_film_of_two_shots(cli: Cli, studio: Lendable) -> None:
 
 
 @pytest.mark.parametrize(
-    ("people", "said"),
+    ("who", "said"),
     [
         (BOB + 'key = "ada.key"\n', "with a key or with a grant"),
         ('double = "ada.cameo"\n', "with a key or with a grant"),
@@ -58,8 +58,8 @@ def test_a_film_of_two_shots(cli: Cli, studio: Lendable) -> None:
         (BOB + "[[shots]]\nframes = 0\n", "0 frames is none"),
     ],
 )
-def test_scenes_that_cannot_be_filmed(cli: Cli, studio: Lendable, people: str, said: str) -> None:
-    scene(people)
+def test_scenes_that_cannot_be_filmed(cli: Cli, studio: Lendable, who: str, said: str) -> None:
+    scene(who)
     fails(cli("film", "scene.toml", "--out", "film.mp4"), 2, said)
     assert not Path("film.mp4").exists()
 

@@ -108,7 +108,7 @@ def test_everybody_is_drawn_as_if_alone_in_their_region(
     assert direction.area == (120, 64)
     masks = masks_for(side_by_side(2), generator.cells(direction))
     both = drawn(generator, pair, masks, direction)
-    assert both.shape == (8, 64, 112, 3)
+    assert both.shape == (8, 64, 120, 3)
     other = drawn(generator, [pair[0], pair[0]], masks, direction)
     changed = np.abs(both - other).mean((0, 1, 3))
     assert changed[:48].max() < 0.5, "who stands beside matters at the seam only"
