@@ -98,12 +98,12 @@ def drawn(generator: ReferenceGenerator, pair: Sequence[Person], frames: int, se
 
     layers = generator.token_layers
     for row, used in ((REGIONS, layers), (SEEING, TokenLayers(layers.told, layers.asking))):
-        generator.token_layers = used  # type: ignore[misc]
+        generator.token_layers = used
         try:
             with plug_together(generator, parts, masks) as both:
                 made[row] = cut(generator.perform_together(both, masks, direction).frames)  # type: ignore[arg-type]
         finally:
-            generator.token_layers = layers  # type: ignore[misc]
+            generator.token_layers = layers
     with loaded(generator, parts) as both:
         generator.denoiser.set_adapters([adapter_name(k, "face") for k in range(2)], [0.5, 0.5])
         made[EVERYWHERE] = cut(draw_together(generator.net, both, masks, take))  # type: ignore[arg-type]

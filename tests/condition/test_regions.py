@@ -159,7 +159,7 @@ def test_a_place_of_nobody_cannot_be_drawn(generator: ReferenceGenerator) -> Non
 
 def test_in_a_pipeline_an_adapter_acts_in_its_region_only() -> None:
     """What one layer adds, looked at directly: a whole pipeline's attention carries everything everywhere."""
-    generator = tiny_wan_generator()
+    generator: Any = tiny_wan_generator()
     parts = random_parts(generator)
     direction = generator.settle_together(Direction(5, 3, "a person dancing", (128, 64), 1), 2)
     assert generator.cells(direction) == WIDE
@@ -179,7 +179,7 @@ def test_in_a_pipeline_an_adapter_acts_in_its_region_only() -> None:
 
 
 def test_in_a_pipeline_tokens_are_asked_from_their_region_only() -> None:
-    generator = tiny_wan_generator()
+    generator: Any = tiny_wan_generator()
     masks = masks_for([Region((0, 0, 0.5, 1), 0.0), Region((0.5, 0, 1, 1), 0.0)], WIDE)
     given: list[Tensor | None] = []
     direction = generator.settle_together(Direction(5, 3, "a person dancing", (128, 64), 1), 2)
