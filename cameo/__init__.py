@@ -31,6 +31,10 @@ Casting plugs the double into a generator, writes a clip, and unplugs it again:
 
     cameo.cast("ada.cameo", keys=ada, out="clip.mp4")
 
+Several doubles in one scene, and several shots, are a film: all of them open, or none.
+
+    cameo.film([cameo.CastMember("ada.cameo", ada), cameo.CastMember("eve.cameo", eve)], out="duet.mp4")
+
 Lending goes through a grant: for a friend, at a host, for a purpose of the consent record, until it ends or is taken
 back. The grant carries the keys, encrypted to that host: there is no other way to them.
 
@@ -62,6 +66,11 @@ _DOORS = {
     "cast": "cameo.casting",
     "plug": "cameo.staging",
     "CastOptions": "cameo.staging",
+    "film": "cameo.filming",
+    "CastMember": "cameo.screenplay",
+    "Shot": "cameo.screenplay",
+    "FilmOptions": "cameo.screenplay",
+    "Region": "cameo.condition.regions",
     "unlock": "cameo.unlocking",
     "Borrowed": "cameo.unlocking",
     "Use": "cameo.records",
@@ -105,6 +114,7 @@ __all__ = ["__version__", *_DOORS]  # noqa: PLE0604
 if TYPE_CHECKING:
     from cameo.auditing import audit as audit
     from cameo.casting import cast as cast
+    from cameo.condition.regions import Region as Region
     from cameo.crypto.keys import Keys as Keys
     from cameo.crypto.keys import PublicKeys as PublicKeys
     from cameo.crypto.provider import KeyProvider as KeyProvider
@@ -122,6 +132,7 @@ if TYPE_CHECKING:
     from cameo.errors import NotVerified as NotVerified
     from cameo.errors import OutputError as OutputError
     from cameo.errors import UsageError as UsageError
+    from cameo.filming import film as film
     from cameo.grants.guard import PromptClassifier as PromptClassifier
     from cameo.lending import GrantTerms as GrantTerms
     from cameo.lending import Narrowing as Narrowing
@@ -133,6 +144,9 @@ if TYPE_CHECKING:
     from cameo.recalling import revoke as revoke
     from cameo.recalling import withdraw as withdraw
     from cameo.records import Use as Use
+    from cameo.screenplay import CastMember as CastMember
+    from cameo.screenplay import FilmOptions as FilmOptions
+    from cameo.screenplay import Shot as Shot
     from cameo.seal.bundle import Bundle as Bundle
     from cameo.seal.bundle import VerifiedBundle as VerifiedBundle
     from cameo.seal.terms import ConsentTerms as ConsentTerms

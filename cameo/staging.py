@@ -144,7 +144,7 @@ class Stage:
         """
         require_clip_name(out)
         clip = made if isinstance(made, Performance) else Performance(as_frames(made))
-        self._clip = out, replace(clip, frames=_enlarged(clip.frames))
+        self._clip = out, replace(clip, frames=enlarged(clip.frames, times_shown(clip.frames.shape[2])))
         height, width = self._clip[1].frames.shape[1:3]
         return width, height
 
@@ -345,7 +345,7 @@ def _use(
     engine: Generator, options: CastOptions, direction: Direction, line_sha256: str, modalities: tuple[str, ...]
 ) -> Use:
     width, height = direction.area
-    times = _times(width)  # as it leaves, not as it is generated
+    times = times_shown(width)  # as it leaves, not as it is generated
     return Use(
         action="generate",
         purpose=options.purpose,
@@ -361,13 +361,13 @@ def _use(
     )
 
 
-def _times(side: int) -> int:
+def times_shown(side: int) -> int:
     """By which whole number frames of this side are enlarged."""
     return max(1, round(SHOWN_PX / side))
 
 
-def _enlarged(frames: UInt8) -> UInt8:
-    times = _times(frames.shape[2])
+def enlarged(frames: UInt8, times: int) -> UInt8:
+    """Enlarge frames `[T, H, W, 3]` by a whole number."""
     if times == 1:
         return frames
     size = (frames.shape[2] * times, frames.shape[1] * times)

@@ -20,7 +20,7 @@ from cameo.generators.base import Direction
 from cameo.generators.shelf import load_generator
 from cameo.media import write_mp4
 from cameo.seal.bundle import Part
-from cameo.staging import CastOptions, _enlarged
+from cameo.staging import CastOptions, enlarged, times_shown
 from tests.condition.conftest import tuned
 from tests.generators.tiny_pipelines import FAMILIES
 from tests.lendable import Lendable, People, seal_lendable
@@ -103,7 +103,7 @@ def test_the_owner_casts_it(lent: Lent, tmp_path: Path) -> None:
     base = engine.perform(person, direction)
     shown = [pictures(tmp_path / "a.mp4")]
     for made_here in (worn, base):
-        write_mp4(tmp_path / "b.mp4", _enlarged(made_here.frames), engine.fps)
+        write_mp4(tmp_path / "b.mp4", enlarged(made_here.frames, times_shown(32)), engine.fps)
         shown.append(pictures(tmp_path / "b.mp4"))
     assert np.array_equal(shown[0], shown[1])
     assert not np.array_equal(shown[0], shown[2])

@@ -28,7 +28,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from cameo import lending, publishing, recalling, unlocking
+from cameo import deciding, lending, publishing, recalling, unlocking
 from cameo.crypto.keys import Keys
 from cameo.errors import NotPermitted
 from cameo.grants.grant import read_tokens, unverified_chain
@@ -94,7 +94,8 @@ class Lending(RuleBasedStateMachine):
         clock = SimpleNamespace(time=lambda: float(self.model.now))
         self.patch.setattr(lending, "time", clock)
         self.patch.setattr(publishing, "time", clock)
-        self.patch.setattr(unlocking, "Ledger", self._ledger)
+        for module in (unlocking, deciding):
+            self.patch.setattr(module, "Ledger", self._ledger)
 
     def teardown(self) -> None:
         with closing(self._ledger(HOST)) as ledger:

@@ -359,7 +359,7 @@ def test_no_key_is_touched_before_the_use_is_spent(lending: Lendable, monkeypatc
         raise ZeroDivisionError
 
     with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
-        patch.setattr("cameo.unlocking.unlock_as_host", look)
+        patch.setattr("cameo.deciding.unlock_as_host", look)
         lending.open()
     assert seen == [[BEFORE]]
     assert lending.decisions() == [BEFORE, ("withheld", "failed")]

@@ -33,6 +33,7 @@ VERBS = {
     "inspect": Verb("cameo.cli.inspect:inspect", "show what any file of cameo's says, in plain words"),
     "verify": Verb("cameo.cli.bundle:verify", "check that a double is whole and its owner's"),
     "cast": Verb("cameo.cli.cast:cast", "generate a clip of a double, with its owner's key or with a grant"),
+    "film": Verb("cameo.cli.film:film", "cast several doubles together, or shot by shot, as a scene file says"),
     "grant": Verb("cameo.cli.lend:grant", "lend a double to somebody, for named purposes, at one host"),
     "delegate": Verb("cameo.cli.lend:delegate", "narrow a grant you hold for another key"),
     "group": Verb("cameo.cli.group:group", "keep a list of people that a double is lent to together"),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cameo.generators.base import Generator, Identity
 
 PREFIX = "transformer"
-NAME = "cameo-"  # before the modality
+NAME = "cameo-"
 MAX_RANK = 256
 STRONGEST = 2.0  # weight of a LoRA
 
@@ -50,32 +50,75 @@ def plug(
             in already.
         NotVerified: the parts belong to other base weights, or do not fit them.
     """
-    modalities = [m for m in taught(generator) if f"adapter.{generator.id}.{m}" in parts]
-    voice = f"adapter.{generator.id}.voice"  # of a generator that says a line it is no LoRA, and has no identity part
-    spoken = isinstance(generator, LineSpeaker) and voice in parts
-    names = [f"{kind}.{generator.id}.{m}" for m in modalities or ["face"] for kind in ("adapter", "identity")]
-    missing = [name for name in names if name not in parts]
-    if missing:
-        raise UsageError(f"this double holds no {missing[0]}", f"tune it for the {generator.id} generator first")
-    strengths = {m: w for m, w in _strengths(modalities, weights or {}).items() if w}
+    strengths = _strengths(_modalities(generator, parts), weights or {})
+    with (
+        loaded(generator, [parts], [strengths]) as [person],
+        generator.wearing(person, tuple(m for m, strength in strengths.items() if strength)),
+    ):
+        yield person
+
+
+@contextmanager
+def loaded(
+    generator: Generator, people: Sequence[Mapping[str, bytes]], strengths: Sequence[Mapping[str, float]] = ()
+) -> Iterator[list[Identity]]:
+    """Yield the identities of people while the adapters of all of them are active, under names of their own.
+
+    Args:
+        generator: what to plug into.
+        people: decrypted parts of each.
+        strengths: of each one's LoRAs by modality; 1 where nothing is said, 0 leaves one out.
+
+    Raises:
+        UsageError, NotVerified: as `plug`.
+    """
     denoiser = generator.denoiser
     with lora_removed(denoiser):
         digest = generator.base_digest
-        read = {name: _read(parts[name], name, digest) for name in [*names, *([voice] if spoken else [])]}
-        before = weights_digest(denoiser)
-        for modality in strengths:
-            name = f"adapter.{generator.id}.{modality}"
-            _load_lora(generator, modality, read[name], _header(parts[name]))
-        if strengths:
-            denoiser.set_adapters([NAME + m for m in strengths], list(strengths.values()))
-        sealed = [read[f"identity.{generator.id}.{modality}"] for modality in modalities]
-        person = generator.load_identity({key: value for one in sealed for key, value in one.items()})
-        if isinstance(generator, LineSpeaker) and spoken:
-            person = generator.give_voice(person, read[voice])
-        with generator.wearing(person, tuple(strengths)), kept_inside(denoiser, getattr(generator, "pipe", None)):
-            yield person
+        read = [_read_person(generator, parts, digest) for parts in people]
+        before, names = weights_digest(denoiser), dict[str, float]()
+        for k, (tensors, parts) in enumerate(zip(read, people, strict=True)):
+            for modality in _modalities(generator, parts):
+                strength = strengths[k].get(modality, 1.0) if strengths else 1.0
+                if strength:
+                    name = f"adapter.{generator.id}.{modality}"
+                    names[adapter_name(k, modality)] = strength
+                    _load_lora(generator, modality, tensors[name], _header(parts[name]), adapter_name(k, modality))
+        if names:
+            denoiser.set_adapters(list(names), list(names.values()))
+        with kept_inside(denoiser, getattr(generator, "pipe", None)):
+            yield [_identity(generator, tensors) for tensors in read]
     if weights_digest(denoiser) != before:
         raise NotVerified("the generator's weights changed while a double was plugged in", "load the generator afresh")
+
+
+def adapter_name(person: int, modality: str) -> str:
+    """Name the adapter of the person of that number."""
+    return f"{NAME}{person}-{modality}"
+
+
+def _modalities(generator: Generator, parts: Mapping[str, bytes]) -> list[str]:
+    return [m for m in taught(generator) if f"adapter.{generator.id}.{m}" in parts] or ["face"]
+
+
+def _read_person(generator: Generator, parts: Mapping[str, bytes], digest: str) -> dict[str, dict[str, Tensor]]:
+    names = [f"{kind}.{generator.id}.{m}" for m in _modalities(generator, parts) for kind in ("adapter", "identity")]
+    missing = [name for name in names if name not in parts]
+    if missing:
+        raise UsageError(f"this double holds no {missing[0]}", f"tune it for the {generator.id} generator first")
+    voice = f"adapter.{generator.id}.voice"  # of a generator that says a line it is no LoRA, and has no identity part
+    if isinstance(generator, LineSpeaker) and voice in parts:
+        names.append(voice)
+    return {name: _read(parts[name], name, digest) for name in names}
+
+
+def _identity(generator: Generator, read: Mapping[str, dict[str, Tensor]]) -> Identity:
+    sealed = [tensors for name, tensors in read.items() if name.startswith("identity.")]
+    person = generator.load_identity({key: value for one in sealed for key, value in one.items()})
+    voice = read.get(f"adapter.{generator.id}.voice")
+    if isinstance(generator, LineSpeaker) and voice is not None:
+        return generator.give_voice(person, voice)
+    return person
 
 
 def _strengths(modalities: Sequence[str], weights: Mapping[str, float]) -> dict[str, float]:
@@ -109,9 +152,11 @@ def _read(data: bytes, name: str, base_digest: str) -> dict[str, Tensor]:
     return tensors
 
 
-def _load_lora(generator: Generator, modality: str, tensors: dict[str, Tensor], facts: dict[str, str]) -> None:
+def _load_lora(
+    generator: Generator, modality: str, tensors: dict[str, Tensor], facts: dict[str, str], adapter: str
+) -> None:
     """Load the LoRA of a modality and prove that every tensor arrived."""
-    denoiser, prefix, adapter = generator.denoiser, PREFIX + ".", NAME + modality
+    denoiser, prefix = generator.denoiser, PREFIX + "."
     wanted = re.compile(generator.lora_targets(modality))
     layers = [prefix + name for name, _ in denoiser.named_modules() if wanted.fullmatch(name)]
     amiss = set(tensors) ^ {f"{layer}.lora_{side}.weight" for layer in layers for side in "AB"}

@@ -229,6 +229,30 @@ class PipelineGenerator(ABC):
         with out_of_memory_said():
             return self.run(direction, tell)
 
+    # Of several people; a family that has `cells`, `token_layers` and `wearing_together` takes them.
+
+    def settle_together(self, direction: Direction, people: int) -> Direction:
+        """Fill in length, size and steps, as for one."""
+        return self.settle(direction)
+
+    def require_room(self, masks: Tensor) -> None:
+        """Take any regions: what is nobody's is the scene."""
+        return
+
+    def token_count(self, identity: TokenIdentity) -> int:
+        """Return how many tokens a person has."""
+        return sum(len(tokens) for tokens in identity.tokens().values())
+
+    def perform_together(
+        self,
+        identities: Sequence[TokenIdentity],
+        masks: Tensor,
+        direction: Direction,
+        pulse: Callable[[float], None] | None = None,
+    ) -> Performance:
+        """Generate a clip of all of them: the pipeline draws, and what is plugged in keeps them to their regions."""
+        return self.perform(identities[0], direction, pulse)
+
     def wearing(self, identity: TokenIdentity, modalities: Sequence[str]) -> AbstractContextManager[None]:
         """Let the pipeline itself be conditioned on the person inside the block."""
         return self.attach({m: tokens for m, tokens in identity.tokens().items() if m in modalities})

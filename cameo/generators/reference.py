@@ -23,10 +23,14 @@ from torch import Tensor
 from cameo.errors import UsageError
 from cameo.generators.base import RATE_HZ, Direction, Footage, Motion, Performance, Takes
 from cameo.generators.framing import Frame, frame_face
+from cameo.generators.latent import BLOCK
 from cameo.generators.motion_track import speak, wander
-from cameo.generators.reference_net import CHANNELS, FPS, FRAMES, SIZE, ReferenceNet, sample_latent
+from cameo.generators.reference_clip import Take, draw_clip, padded_motion
+from cameo.generators.reference_net import FPS, SIZE, ReferenceNet, Told
+from cameo.generators.reference_scene import draw_together, lay_squares, require_cells, width_cells
 from cameo.generators.reference_training import TrainingChunks
-from cameo.generators.references import ReferenceIdentity, as_chunks, neutral_identity, show_chunks
+from cameo.generators.references import GRID, ReferenceIdentity, as_chunks, neutral_identity, show_chunks
+from cameo.generators.together import TokenLayers
 from cameo.generators.voice_conversion import VoiceAdapter, convert_voice, learn_voice, require_voiced
 
 if TYPE_CHECKING:
@@ -38,8 +42,6 @@ LORA_TARGETS = (
 )
 LENGTH = 100  # frames of a clip when nothing else is asked for
 STEPS = 1  # more steps add noise that so small a network cannot remove
-OVERLAP = 4  # frames shared by neighbouring chunks
-BATCH = 8  # chunks drawn at once
 
 
 class ReferenceGenerator:
@@ -138,6 +140,59 @@ class ReferenceGenerator:
         """Do nothing: the network is given the person with every call."""
         return nullcontext()
 
+    # Several people.
+
+    token_layers = TokenLayers(
+        told=r"blocks\.\d+\.attn2\.(to_k|to_v)", asking=r"blocks\.\d+\.attn2", looking=r"blocks\.\d+\.attn1"
+    )
+
+    def settle_together(self, direction: Direction, people: int) -> Direction:
+        """Fill in length and size: squares side by side.
+
+        Raises:
+            UsageError: a size of no whole cells, or with no room for them, or other steps.
+        """
+        size = direction.size or (width_cells(people) * BLOCK, SIZE)
+        if any(side % BLOCK for side in size) or direction.steps not in (None, STEPS):
+            hint = "leave size and steps out, or choose another generator"
+            raise UsageError(f"the reference generator makes sides of a multiple of {BLOCK} pixels in one step", hint)
+        require_cells(size[1] // BLOCK, size[0] // BLOCK, people)
+        return replace(direction, frames=direction.frames or LENGTH, size=size, steps=STEPS)
+
+    def cells(self, direction: Direction) -> tuple[int, int]:
+        """Return how many cells high and wide the picture is."""
+        width, height = direction.area
+        return height // BLOCK, width // BLOCK
+
+    def require_room(self, masks: Tensor) -> None:
+        """Check that squares of its size can fill these regions, `[P, h, w]`.
+
+        Raises:
+            UsageError: a place of the picture is in nobody's square.
+        """
+        lay_squares(masks)
+
+    def token_count(self, identity: ReferenceIdentity) -> int:
+        """Return how many tokens a person has."""
+        return len(identity.tokens)
+
+    def wearing_together(
+        self, identities: Sequence[ReferenceIdentity]
+    ) -> AbstractContextManager[Callable[[int], bool]]:
+        """Do nothing, as `wearing`: tokens are all that the network is ever told."""
+        return nullcontext(lambda _length: True)
+
+    def perform_together(
+        self,
+        identities: Sequence[ReferenceIdentity],
+        masks: Tensor,
+        direction: Direction,
+        pulse: Callable[[float], None] | None = None,
+    ) -> Performance:
+        """Generate a clip in which everybody moves by their own habits, in the square that their region is in."""
+        take = Take(direction.length, self.cells(direction), direction.seed, STEPS)
+        return Performance(draw_together(self.net, identities, masks, take, pulse))
+
     @torch.no_grad()
     def sample(
         self,
@@ -147,25 +202,14 @@ class ReferenceGenerator:
         show_references: bool = True,
         pulse: Callable[[float], None] | None = None,
     ) -> UInt8:
-        """Generate `[T, 64, 64, 3]` frames along a motion of any length: overlapping chunks, blended."""
-        length = len(motion)
-        padded = _pad(motion)
-        starts = torch.arange(0, len(padded) - FRAMES + 1, FRAMES - OVERLAP)
-        g = torch.Generator().manual_seed(seed)
-        cells = torch.randn(CHANNELS, len(padded) // 4, 8, 8, generator=g)
-        noise = torch.stack([cells[:, s // 4 : s // 4 + 2] for s in starts.tolist()])
-        ramp = torch.cat([torch.linspace(0.1, 1, OVERLAP), torch.linspace(1, 0.1, OVERLAP)]).view(-1, 1, 1, 1)
-        total, weight = torch.zeros(len(padded), SIZE, SIZE, 3), torch.zeros(len(padded), 1, 1, 1)
-        for k in range(0, len(starts), BATCH):  # a few chunks at once: memory does not grow with the clip
-            if pulse is not None:
-                pulse(k / len(starts))
-            part = slice(k, k + BATCH)
-            c = show_chunks(self.net, identity, as_chunks(padded, starts[part])).conditions(identity, show_references)
-            clean = sample_latent(self.net, c, STEPS, noise[part])
-            for s, frames in zip(starts[part].tolist(), self.net.latent.decode(clean).clamp(0, 1), strict=True):
-                total[s : s + FRAMES] += frames * ramp
-                weight[s : s + FRAMES] += ramp
-        return np.asarray((total / weight * 255).round().byte()[:length])
+        """Generate `[T, 64, 64, 3]` frames along a motion of any length."""
+        padded = padded_motion(motion)
+
+        def told(starts: Tensor) -> Told:
+            chunks = show_chunks(self.net, identity, as_chunks(padded, starts))
+            return chunks.conditions(identity, show_references).told()
+
+        return draw_clip(self.net, Take(len(motion), (GRID, GRID), seed, STEPS), told, pulse)
 
 
 @contextmanager
@@ -176,14 +220,6 @@ def _quiet_diffusers() -> Iterator[None]:
         yield
     finally:
         logging.set_verbosity(before)
-
-
-def _pad(motion: Motion) -> Motion:
-    """Repeat the last frame until chunks with overlap cover the motion."""
-    length, step = max(len(motion), FRAMES), FRAMES - OVERLAP
-    wanted = FRAMES + -(-(length - FRAMES) // step) * step
-    index = torch.arange(wanted).clamp(max=len(motion) - 1)
-    return motion[index]
 
 
 @cache

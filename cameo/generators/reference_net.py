@@ -65,6 +65,17 @@ class Conditions:
     variance: Tensor
     trust: Tensor
 
+    def told(self) -> Told:
+        """Spread all of it over the cells, in the order of the network's input."""
+        b, _, *shape = self.near.shape
+        shown, known = (flag.to(self.near.dtype).view(b, 1) for flag in (self.shown, self.known))
+        per_clip = torch.cat([self.identity, self.distance.view(b, 1) * shown, known, shown], 1)
+        per_clip = per_clip.view(b, -1, 1, 1, 1).expand(-1, -1, *shape)
+        place = position_channels((shape[0], shape[1], shape[2]), self.near.device).expand(b, -1, -1, -1, -1)
+        near, learned = self.near * shown.view(b, 1, 1, 1, 1), self.learned * known.view(b, 1, 1, 1, 1)
+        channels = torch.cat([near, learned, self.driver, place, per_clip], 1)
+        return Told(channels, self.tokens, self.mean, self.variance, self.trust)
+
     def pick(self, index: Tensor | slice) -> Conditions:
         """Take some of the chunks."""
         return Conditions(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
@@ -79,6 +90,23 @@ class Conditions:
             mean=latent.mirror(self.mean),
             variance=self.variance.flip(-1),
         )
+
+
+@dataclass(frozen=True)
+class Told:
+    """Hold what the network is told, cell by cell, of one person or of several.
+
+    channels `[B, 419, T', h, w]`: near, learned, driver, place, identity, distance and presence; tokens `[B, K, 64]`;
+    mean, variance and trust as in `Conditions`. each_cell: whether every cell is given the time by itself, so that
+    what adapts the time can be kept to some cells.
+    """
+
+    channels: Tensor
+    tokens: Tensor
+    mean: Tensor
+    variance: Tensor
+    trust: Tensor
+    each_cell: bool = False
 
 
 def position_channels(shape: tuple[int, int, int], device: torch.device) -> Tensor:
@@ -139,20 +167,23 @@ class ReferenceNet(nn.Module):
 
     def forward(self, noisy: Tensor, t: Tensor, c: Conditions) -> Tensor:
         """Return the estimated clean latent; noisy `[B, 160, T', 8, 8]`, t `[B]` in 0 (clean) .. 1 (noise)."""
-        b, _, *shape = noisy.shape
-        tv = t.view(b, 1, 1, 1, 1)
-        total = (1 - tv) ** 2 * c.variance + tv**2
-        prior = c.mean + (1 - tv) * c.variance / total * (noisy - (1 - tv) * c.mean)
-        shown, known = (flag.to(noisy.dtype).view(b, 1) for flag in (c.shown, c.known))
-        per_clip = torch.cat([c.identity, c.distance.view(b, 1) * shown, known, shown], 1)
-        per_clip = per_clip.view(b, -1, 1, 1, 1).expand(-1, -1, *shape)
-        place = position_channels((shape[0], shape[1], shape[2]), noisy.device).expand(b, -1, -1, -1, -1)
-        near, learned = c.near * shown.view(b, 1, 1, 1, 1), c.learned * known.view(b, 1, 1, 1, 1)
-        x = torch.cat([noisy, near, learned, c.driver, place, per_clip], 1)
+        return self.estimate(noisy, t, c.told())
+
+    def estimate(self, noisy: Tensor, t: Tensor, told: Told) -> Tensor:
+        """Return the estimated clean latent of a picture of any size; noisy `[B, 160, T', h, w]`, t `[B]`."""
+        tv = t.view(-1, 1, 1, 1, 1)
+        total = (1 - tv) ** 2 * told.variance + tv**2
+        prior = told.mean + (1 - tv) * told.variance / total * (noisy - (1 - tv) * told.mean)
+        cells = noisy[0, 0].numel()
+        times = (t * 1000)[:, None].expand(-1, cells) if told.each_cell else t * 1000
         with torch.autocast(noisy.device.type, torch.bfloat16):
-            told: dict[str, Any] = {"timestep": t * 1000, "encoder_hidden_states": c.tokens}
-            out = self.transformer(hidden_states=x, return_dict=False, **told)[0]
-        return prior + c.trust * (c.variance / total).sqrt() * tv * out.float()
+            out = self.transformer(
+                hidden_states=torch.cat([noisy, told.channels], 1),
+                timestep=times,
+                encoder_hidden_states=told.tokens,
+                return_dict=False,
+            )[0]
+        return prior + told.trust * (told.variance / total).sqrt() * tv * out.float()
 
 
 def flow_loss(net: ReferenceNet, clean: Tensor, c: Conditions, t: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -168,11 +199,11 @@ def flow_loss(net: ReferenceNet, clean: Tensor, c: Conditions, t: Tensor, weight
 
 
 @torch.no_grad()
-def sample_latent(net: ReferenceNet, c: Conditions, steps: int, noise: Tensor, shift: float = 2.0) -> Tensor:
-    """Integrate from noise `[B, 160, T', 8, 8]` to a clean latent in `steps` Euler steps."""
+def sample_latent(net: ReferenceNet, told: Told, steps: int, noise: Tensor, shift: float = 2.0) -> Tensor:
+    """Integrate from noise `[B, 160, T', h, w]` to a clean latent in `steps` Euler steps."""
     x, ts = noise, torch.linspace(1, 0, steps + 1, device=noise.device)
     ts = shift * ts / (1 + (shift - 1) * ts)
     for now, then in zip(ts[:-1], ts[1:], strict=True):
-        clean = net(x, now.expand(len(x)), c)
+        clean = net.estimate(x, now.expand(len(x)), told)
         x = clean + (x - clean) * (then / now)
     return x

@@ -5,9 +5,9 @@ Source: Wan Team, "Wan: open and advanced large-scale video generative models" (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -16,6 +16,10 @@ from cameo.errors import UsageError
 from cameo.generators.base import Direction, Performance
 from cameo.generators.pipeline import PipelineGenerator, Shape, Tensors, after_step, as_frames, as_video, shifted_times
 from cameo.generators.standin import replaced
+from cameo.generators.together import TokenLayers
+
+if TYPE_CHECKING:
+    from cameo.generators.identity_tokens import TokenIdentity
 
 _WORDS = "words"
 _ATTENTION = r"attn[12]\.(to_q|to_k|to_v|to_out\.0)"
@@ -109,6 +113,31 @@ class WanGenerator(PipelineGenerator):
 
         with replaced(self.pipe, "encode_prompt", encode_prompt):
             yield
+
+    # People may see each other, as in any scene; whose face is whose, they may not.
+    token_layers = TokenLayers(told=r"blocks\.\d+\.attn2\.(to_k|to_v)", asking=r"blocks\.\d+\.attn2")
+
+    def cells(self, direction: Direction) -> tuple[int, int]:
+        """Return how many patches high and wide the picture is."""
+        width, height = direction.area
+        _, high, wide = self.denoiser.config.patch_size
+        pixels = self.pipe.vae_scale_factor_spatial
+        return height // pixels // high, width // pixels // wide
+
+    @contextmanager
+    def wearing_together(self, identities: Sequence[TokenIdentity]) -> Iterator[Callable[[int], bool]]:
+        """Append everybody's tokens to the words of the positive branch, whoever calls the pipeline."""
+        lengths: set[int] = set()
+        with self.attach({"face": torch.cat([who.tokens()["face"] for who in identities])}):
+            attached = self.pipe.encode_prompt
+
+            def encode_prompt(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor | None]:
+                words, negative = attached(*args, **kwargs)
+                lengths.add(words.shape[1])
+                return words, negative
+
+            with replaced(self.pipe, "encode_prompt", encode_prompt):
+                yield lengths.__contains__
 
     def run(self, direction: Direction, tell: Callable[[int], None]) -> Performance:
         """Call the pipeline."""

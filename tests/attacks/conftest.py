@@ -180,7 +180,8 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of every host in this test."""
     made = Clock()
-    monkeypatch.setattr("cameo.unlocking.Ledger", partial(Ledger, clock=made))
+    for module in ("unlocking", "deciding"):
+        monkeypatch.setattr(f"cameo.{module}.Ledger", partial(Ledger, clock=made))
     return made
 
 

@@ -150,7 +150,8 @@ def test_numbers_of_the_tuning() -> None:
     from cameo.adapt.recipe import Recipe
     from cameo.adapt.train import GAP
     from cameo.adapt.watch import DROPPED_SHARE
-    from cameo.generators.reference import OVERLAP, STEPS
+    from cameo.generators.reference import STEPS
+    from cameo.generators.reference_clip import OVERLAP
     from cameo.generators.reference_net import CHANNELS, CONFIG, FRAMES, SIZE
     from cameo.generators.references import REFERENCES
 
