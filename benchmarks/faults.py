@@ -151,9 +151,10 @@ def side_lit(case: Case) -> Case:
 
 
 def tilted(case: Case) -> Case:
-    """The camera leans by 18 degrees."""
+    """The camera leans by 18 degrees, to the side to which the head leans already."""
     height, width = case.clip.frames.shape[1:3]
-    turn = cv2.getRotationMatrix2D((width / 2, height / 2), 18, 1.0)
+    leans = float(np.nanmedian(case.track.roll_deg))
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), -18 if leans > 0 else 18, 1.0)
     turned = [cv2.warpAffine(f, turn, (width, height), borderMode=cv2.BORDER_REPLICATE) for f in case.clip.frames]
     return refilmed(case, np.stack(turned).astype(np.uint8))
 

@@ -73,8 +73,9 @@ def faulty(case: Case, seed: int | None) -> Iterator[tuple[str, Case]]:
     seen = Case(short, track_faces(short.frames), case.speech, case.other)
     for name, spoil in PICTURED.items():
         yield name, spoil(case if name in LONG else seen)
+    company = case.other is not None and bool(case.other.sound.any())
     for name, spoil in SOUNDED.items():
-        if len(case.speech.samples) or name in ("sound", "speech"):
+        if (len(case.speech.samples) or name in ("sound", "speech")) and (company or name != "one_voice"):
             yield name, spoil(case if name in LONG else seen)
     for name, (_, edit) in ACTED.items():
         if seed is None:
