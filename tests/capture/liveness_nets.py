@@ -19,7 +19,10 @@ def write_minifasnet(
     """Write a net in MiniFASNet's layout: BGR 0..255 in, three classes out, of which the middle one is live."""
     weight = np.zeros((3, classes), np.float32)
     weight[0, 1], weight[2, 1] = NATS, -NATS
-    constants = [numpy_helper.from_array(weight, "weight"), numpy_helper.from_array(np.array([bias], np.float32), "bias")]
+    constants = [
+        numpy_helper.from_array(weight, "weight"),
+        numpy_helper.from_array(np.array([bias], np.float32), "bias"),
+    ]
     nodes = [
         helper.make_node("GlobalAveragePool", ["input"], ["means"]),
         helper.make_node("Flatten", ["means"], ["flat"]),
