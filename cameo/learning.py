@@ -171,7 +171,7 @@ def observe(
         speech = find_speech(recording.sound)
         quality = assess(recording, track, speech)
         require_good(quality)
-        more = [*hear_answer(recording, speech, challenge, voice_encoder)]
+        more = [*hear_answer(recording, speech, challenge, voice_encoder, track)]
         if looker is not None:
             more.append(weigh_pictures(recording, track, looker))
         now = at or datetime.datetime.now(datetime.UTC)

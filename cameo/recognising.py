@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cameo.capture.liveness import free_speech, spoken_answer, weigh_voice
+from cameo.capture.pose_answer import watch_turns
 from cameo.embed.calibration import find_calibration
 from cameo.embed.gallery import Gallery, pack_vector, search_limit, turn_for_search, unpack_vector
 from cameo.errors import NotPermitted
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from cameo.capture.challenge import Challenge
     from cameo.embed.template import PosedTemplate
     from cameo.embed.voice import VoiceEncoder
-    from cameo.records import Clip, EncoderInfo, Evidence, Speech, Template
+    from cameo.records import Clip, EncoderInfo, Evidence, FaceTrack, Speech, Template
 
 _LEAST_S = 1.0  # of speech on either side, or the voices are not compared; the encoders need as much
 _WEAK = "; this encoder is weak at telling people apart, so it is only a warning"
@@ -100,15 +101,25 @@ def require_first(precedents: Precedents, allow_duplicate: bool) -> None:
         raise NotPermitted("another owner has enrolled this face on this machine", hint, "enrolled_by_another")
 
 
-def hear_answer(clip: Clip, speech: Speech, challenge: Challenge | None, encoder: VoiceEncoder) -> tuple[Evidence, ...]:
+def hear_answer(
+    clip: Clip, speech: Speech, challenge: Challenge | None, encoder: VoiceEncoder, track: FaceTrack | None = None
+) -> tuple[Evidence, ...]:
     """Compare the voice that says the digits of a challenge with the rest of the speech.
+
+    Args:
+        clip: the recording.
+        speech: what was found of speech in it.
+        challenge: what was asked, if anything.
+        encoder: of the voice.
+        track: the main face, whose turns tell when the challenge begins; without it, at once.
 
     Returns:
         The evidence; none without a challenge, or where there is less than a second of either.
     """
     if challenge is None:
         return ()
-    said = [part(clip, speech, challenge) for part in (spoken_answer, free_speech)]
+    begins_s = watch_turns(track, clip.times_s, challenge).begins_s if track is not None else 0.0
+    said = [part(clip, speech, challenge, begins_s) for part in (spoken_answer, free_speech)]
     if min(len(samples) for samples in said) < _LEAST_S * clip.rate_hz:
         return ()
     answer, rest = (encoder.embed(samples) for samples in said)

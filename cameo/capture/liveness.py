@@ -239,12 +239,11 @@ def spoken_answer(clip: Clip, speech: Speech, challenge: Challenge, begins_s: fl
     return np.concatenate(parts)
 
 
-def free_speech(clip: Clip, speech: Speech, challenge: Challenge) -> Float32:
+def free_speech(clip: Clip, speech: Speech, challenge: Challenge, begins_s: float = 0.0) -> Float32:
     """Join the speech outside the digits' slots, `[N]` float32 mono at 16 kHz: what `spoken_answer` leaves."""
     asked = np.zeros(len(clip.sound), bool)
-    for prompt in prompts(challenge):
-        if prompt.step.isdigit():
-            asked[round(prompt.start_s * clip.rate_hz) : round((prompt.end_s + LATE_S) * clip.rate_hz)] = True
+    for first_s, last_s in _said_in(challenge, begins_s):
+        asked[max(0, round(first_s * clip.rate_hz)) : max(0, round(last_s * clip.rate_hz))] = True
     spoken = np.zeros(len(clip.sound), bool)
     for start_s, end_s in speech.segments_s:
         spoken[round(start_s * clip.rate_hz) : round(end_s * clip.rate_hz)] = True
