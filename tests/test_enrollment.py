@@ -28,7 +28,9 @@ from cameo.seal.terms import ConsentTerms, Purpose, Retention
 from tests.conftest import Enrolled, quick_recipe
 from tests.embed.packs import write_recogniser, write_steady_detector
 
-PARTS = {"template.face", "template.voice", "adapter.reference.face", "identity.reference.face"}
+PARTS = {
+    "template.face", "template.voice", "adapter.reference.face", "adapter.reference.voice", "identity.reference.face",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -77,7 +79,7 @@ def test_what_is_returned_agrees_with_itself(enrolled: Enrolled) -> None:
     assert len(made.window_likeness) >= 1
     assert list(made.seconds) == [
         "reading the recording", "finding the face", "checking the quality", "embedding face and voice",
-        "comparing with earlier doubles", "tuning", "sealing",
+        "comparing with earlier doubles", "learning the voice", "tuning", "sealing",
     ]  # fmt: skip
     assert made.consent[0].startswith("I am 18 or older")
     assert made.versions["cameo"] == cameo.__version__
@@ -244,7 +246,7 @@ def test_what_fails_after_sealing_takes_the_double_back(
     """The same command then works, and has no tuning to do again."""
 
     def tuned(*given: Any) -> object:
-        given[5].save(b"where tuning is")
+        given[4].save(b"where tuning is")
         return enrolled.made.adapter
 
     def fail(*_given: object) -> None:
@@ -287,8 +289,8 @@ def note_states(monkeypatch: pytest.MonkeyPatch, then: Sequence[object]) -> list
     turns = iter(then)
 
     def tuned(*given: Any) -> object:
-        states.append(given[5].load())
-        given[5].save(b"where tuning is")
+        states.append(given[4].load())
+        given[4].save(b"where tuning is")
         outcome = next(turns)
         if isinstance(outcome, BaseException):
             raise outcome

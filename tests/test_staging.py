@@ -171,7 +171,7 @@ def test_a_double_for_other_weights_is_refused(lent: Lendable) -> None:
 
 
 def test_a_pipeline_of_no_known_family_is_said(lent: Lendable) -> None:
-    with pytest.raises(UsageError, match="cannot be put into a object") as caught, on(object(), lent):
+    with pytest.raises(UsageError, match="no generator takes a object") as caught, on(object(), lent):
         pytest.fail("opened")
     assert "WanPipeline" in caught.value.hint
     assert lent.receipts() == []

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cameo.capture.guide import Guide, View
 
 _EVERY_S = 0.1
+_NEW_STEP = 0.5  # of a step's time: what is left of it jumps up by more when the next begins
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 _WORDS = {"ok": "good", "warn": "could be better", "fail": "not good"}
 _BAR = 16
@@ -104,13 +105,15 @@ class _Screen:
 
 
 class _Lines:
-    """Print what to do, once for each new text."""
+    """Print what to do, once for each step: two in a row may be the same."""
 
     def __init__(self) -> None:
-        self._said = ""
+        self._said, self._left = "", 0.0
 
     def show(self, view: View) -> None:
-        if view.text != self._said:
+        again = view.phase == "recording" and view.left > self._left + _NEW_STEP
+        self._left = view.left
+        if view.text != self._said or again:
             self._said = view.text
             at = f"{view.time_s:5.1f} s  " if view.phase == "recording" else ""
             print(printable(at + view.text), file=sys.stderr, flush=True)

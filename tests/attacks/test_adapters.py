@@ -79,7 +79,7 @@ def seal_anything(lab: Lab, data: bytes, monkeypatch: pytest.MonkeyPatch) -> Pat
     path = lab.file("cameo")
     parts = [Part(NAME, "face", data, "reference", "ab" * 32) if p.name == NAME else p for p in some_parts()]
     with monkeypatch.context() as patch:
-        patch.setattr(bundle_module, "_check_new_parts", lambda _: None)
+        patch.setattr(bundle_module, "check_parts", lambda _: None)
         seal_bundle(path, ADA, agreement(), parts, [ENCODER])
     return path
 

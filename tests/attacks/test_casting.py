@@ -58,7 +58,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     made = Engine()
 
     @contextmanager
-    def plug(generator: Engine, parts: dict[str, bytes]) -> Iterator[Any]:
+    def plug(generator: Engine, parts: dict[str, bytes], _weights: object) -> Iterator[Any]:
         assert set(parts) == {"adapter.reference.face", "identity.reference.face"}
         yield SimpleNamespace()
 

@@ -116,6 +116,7 @@ CHANGED: dict[str, Any] = {
     "pixels": 65_537,
     "seed": 8,
     "commercial": True,
+    "line_sha256": "ab" * 32,
 }
 
 

@@ -74,6 +74,7 @@ def test_encoders_that_are_none(
     monkeypatch.setenv("CAMEO_HOME", str(tmp_path / "home"))
     (tmp_path / "model").mkdir()
     named = spoilt(tmp_path / "model", what)
+    (tmp_path / "never-read.mp4").touch()
     shown = cli("enroll", tmp_path / "never-read.mp4", "--key", key, "--out", tmp_path / "a.cameo", "--yes", *named)
     assert shown.status == 5
     error, hint = shown.err.strip().splitlines()[-2:]
