@@ -6,17 +6,15 @@ Source: Z. Yang et al., "CogVideoX: text-to-video diffusion models with an exper
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from cameo.errors import UsageError
-from cameo.generators.base import Direction, Performance
-from cameo.generators.pipeline import PipelineGenerator, Shape, Tensors, after_step, as_frames, as_video
-from cameo.generators.standin import replaced
+from cameo.generators.pipeline import PipelineGenerator, Shape, Tensors, as_video
 
 _WORDS = "words"
 LIMIT = 226  # words with their padding, all of which the transformer reads. Source: CogVideoXPipeline.__call__
@@ -27,18 +25,13 @@ class CogVideoXGenerator(PipelineGenerator):
 
     id = "cogvideox"
     pipelines = ("CogVideoXPipeline",)
+    targets = {"face": r"transformer_blocks\.\d+\.attn1\.(to_q|to_k|to_v|to_out\.0)"}  # they read words and video alike
     shape = Shape(fps=8, size=(720, 480), frames=49, steps=50, window=17, side_px=480, grain=16, stride=8, guidance=6.0)
 
     def __init__(self, pipe: Any, shape: Shape | None = None) -> None:
         super().__init__(pipe, shape)
         if self.denoiser.config.patch_size_t is not None:
             raise UsageError("CogVideoX 1.5 pads its frames, which is not supported", "use CogVideoX 2B or 5B")
-
-    def lora_targets(self, modality: str) -> str:
-        """Return the attention layers of every block, which read words and video alike."""
-        if modality != "face":
-            raise ValueError(f"cogvideox has no {modality} modality")
-        return r"transformer_blocks\.\d+\.attn1\.(to_q|to_k|to_v|to_out\.0)"
 
     @torch.no_grad()
     def encode(self, frames: Tensor, sound: Tensor) -> Tensors:
@@ -50,12 +43,13 @@ class CogVideoXGenerator(PipelineGenerator):
     @torch.no_grad()
     def describe(self, prompt: str) -> Tensors:
         """Return `{"words": [1, 226, D], "count": [1]}`: how many of them are no padding."""
-        words, _ = self.pipe.encode_prompt(prompt, None, False, max_sequence_length=self._limit, device=self.device)
+        words, _ = self.pipe.encode_prompt(prompt, None, False, max_sequence_length=self.limit, device=self.device)
         count = len(self.pipe.tokenizer(prompt).input_ids)
         return {_WORDS: words, "count": torch.tensor([min(count, words.shape[1])])}
 
     @property
-    def _limit(self) -> int:
+    def limit(self) -> int:
+        """As many as the positions of the model reach."""
         return min(LIMIT, self.denoiser.config.max_text_seq_length)
 
     def among(self, told: Tensors) -> dict[str, Tensor]:
@@ -93,34 +87,9 @@ class CogVideoXGenerator(PipelineGenerator):
         scale = self.pipe.vae_scale_factor_spatial
         return self.pipe._prepare_rotary_positional_embeddings(height * scale, width * scale, frames, noisy.device)
 
-    @contextmanager
-    def attach(self, tokens: Mapping[str, Tensor]) -> Iterator[None]:
+    def attach(self, tokens: Mapping[str, Tensor]) -> AbstractContextManager[None]:
         """Write tokens over the padding of the positive prompt, whoever calls the pipeline."""
-        plain = self.pipe.encode_prompt
-
-        def encode_prompt(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor | None]:
-            words, negative = plain(*args, **kwargs)
-            return written_over(words, tokens.get("face")), negative
-
-        with replaced(self.pipe, "encode_prompt", encode_prompt):
-            yield
-
-    def run(self, direction: Direction, tell: Callable[[int], None]) -> Performance:
-        """Call the pipeline."""
-        width, height = direction.area
-        made = self.pipe(
-            prompt=direction.prompt,
-            width=width,
-            height=height,
-            num_frames=direction.length,
-            num_inference_steps=direction.steps,
-            max_sequence_length=self._limit,
-            guidance_scale=self.shape.guidance,
-            generator=torch.Generator().manual_seed(direction.seed),
-            callback_on_step_end=after_step(tell),
-            output_type="np",
-        )
-        return Performance(as_frames(made.frames))
+        return self.told_otherwise(lambda words: written_over(words, tokens.get("face")))
 
 
 def written_over(words: Tensor, tokens: Tensor | None) -> Tensor:

@@ -6,15 +6,14 @@ Source: W. Kong et al., "HunyuanVideo: a systematic framework for large video ge
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from cameo.generators.base import Direction, Performance
-from cameo.generators.pipeline import PipelineGenerator, Shape, Tensors, after_step, as_frames, as_video, shifted_times
+from cameo.generators.pipeline import PipelineGenerator, Shape, Tensors, as_video, shifted_times
 from cameo.generators.standin import told_more
 
 _ATTENTION = r"attn\.(to_q|to_k|to_v|to_out\.0|add_q_proj|add_k_proj|add_v_proj|to_add_out)"
@@ -29,15 +28,15 @@ class HunyuanVideoGenerator(PipelineGenerator):
 
     id = "hunyuanvideo"
     pipelines = ("HunyuanVideoPipeline",)
+    targets = {"face": rf"(single_)?transformer_blocks\.\d+\.{_ATTENTION}"}  # not those that only refine words
     shape = Shape(
         fps=24, size=(960, 544), frames=129, steps=50, window=17, side_px=480, grain=16, stride=4, guidance=6.0
     )
 
-    def lora_targets(self, modality: str) -> str:
-        """Return the attention layers of both kinds of blocks, without those that only refine words."""
-        if modality != "face":
-            raise ValueError(f"hunyuanvideo has no {modality} modality")
-        return rf"(single_)?transformer_blocks\.\d+\.{_ATTENTION}"
+    @property
+    def limit(self) -> int:
+        """As the pipeline's own default."""
+        return LIMIT
 
     @torch.no_grad()
     def encode(self, frames: Tensor, sound: Tensor) -> Tensors:
@@ -89,23 +88,6 @@ class HunyuanVideoGenerator(PipelineGenerator):
             return named | {"encoder_hidden_states": words, "encoder_attention_mask": mask}
 
         return told_more(self.denoiser, more)
-
-    def run(self, direction: Direction, tell: Callable[[int], None]) -> Performance:
-        """Call the pipeline."""
-        width, height = direction.area
-        made = self.pipe(
-            prompt=direction.prompt,
-            width=width,
-            height=height,
-            num_frames=direction.length,
-            num_inference_steps=direction.steps,
-            max_sequence_length=LIMIT,
-            guidance_scale=self.shape.guidance,
-            generator=torch.Generator().manual_seed(direction.seed),
-            callback_on_step_end=after_step(tell),
-            output_type="np",
-        )
-        return Performance(as_frames(made.frames))
 
 
 def inserted(words: Tensor, mask: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:

@@ -22,7 +22,7 @@ from torch import Tensor
 from cameo.generators.base import Direction, Performance
 from cameo.generators.identity_tokens import TOKENS
 from cameo.generators.ltx2_sound import encode_sound
-from cameo.generators.pipeline import PipelineGenerator, Shape, Tensors, after_step, as_frames, as_video, shifted_times
+from cameo.generators.pipeline import PipelineGenerator, Shape, Tensors, as_frames, as_video, shifted_times
 
 _PROJECTIONS = r"(to_q|to_k|to_v|to_out\.0)"
 _WRITES = {
@@ -41,15 +41,10 @@ class LTX2Generator(PipelineGenerator):
     modalities = ("face", "voice")
     speaks = True
     pipelines = ("LTX2Pipeline",)
+    targets = {m: rf"transformer_blocks\.\d+\.({layers})\.{_PROJECTIONS}" for m, layers in _WRITES.items()}
     shape = Shape(
         fps=24, size=(768, 512), frames=121, steps=30, window=25, side_px=512, grain=32, stride=8, guidance=3.0
     )
-
-    def lora_targets(self, modality: str) -> str:
-        """Return the attention layers that write the modality's stream."""
-        if modality not in _WRITES:
-            raise ValueError(f"ltx2 has no {modality} modality")
-        return rf"transformer_blocks\.\d+\.({_WRITES[modality]})\.{_PROJECTIONS}"
 
     @torch.no_grad()
     def encode(self, frames: Tensor, sound: Tensor) -> Tensors:
@@ -65,7 +60,7 @@ class LTX2Generator(PipelineGenerator):
         """Return the words for both streams `[1, L, D]`, a mask for each `[1, L]`, and how many are words `[1]`."""
         pipe = self.pipe
         words, mask, _, _ = pipe.encode_prompt(
-            prompt, do_classifier_free_guidance=False, max_sequence_length=self._limit, device=self.device
+            prompt, do_classifier_free_guidance=False, max_sequence_length=self.limit, device=self.device
         )
         side = getattr(pipe.tokenizer, "padding_side", "left")
         video, audio, seen = pipe.connectors(words, mask, padding_side=side)
@@ -73,7 +68,8 @@ class LTX2Generator(PipelineGenerator):
         return told | {"words": mask.sum(1), "first": seen.argmax(1)}
 
     @property
-    def _limit(self) -> int:
+    def limit(self) -> int:
+        """As many as the text encoder takes."""
         return min(_LIMIT, self.pipe.tokenizer_max_length)
 
     def among(self, told: Tensors) -> dict[str, Tensor]:
@@ -183,24 +179,15 @@ class LTX2Generator(PipelineGenerator):
 
     def run(self, direction: Direction, tell: Callable[[int], None]) -> Performance:
         """Call the pipeline with its own guidance; where blocks cannot be perturbed, without that part of it."""
-        (width, height), config = direction.area, self.denoiser.config
+        config = self.denoiser.config
         cross = self.denoiser.prompt_modulation
         made = self.pipe(
-            prompt=direction.prompt,
-            width=width,
-            height=height,
-            num_frames=direction.length,
+            **self.asked(direction, tell),
             frame_rate=self.fps,
-            num_inference_steps=direction.steps,
-            max_sequence_length=self._limit,
-            guidance_scale=self.shape.guidance,
             stg_scale=1.0 if config.perturbed_attn else 0.0,
             audio_stg_scale=1.0 if config.perturbed_attn else 0.0,
             spatio_temporal_guidance_blocks=[min(_GUIDED_BLOCK[cross], config.num_layers - 1)],
             use_cross_timestep=cross,
-            generator=torch.Generator().manual_seed(direction.seed),
-            callback_on_step_end=after_step(tell),
-            output_type="np",
         )
         rate_hz = self.pipe.vocoder.config.output_sampling_rate
         sound = made.audio[0].float().cpu().numpy()[:, : round(direction.length / self.fps * rate_hz)]

@@ -6,8 +6,8 @@ The pipeline object stays the user's own: nothing in it is replaced but for the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -25,6 +25,7 @@ from cameo.generators.framing import Frame, frame_face
 from cameo.generators.identity_tokens import TokenIdentity, TokenPlan
 from cameo.generators.memory import out_of_memory_said
 from cameo.generators.pipeline_lessons import CachedWindows
+from cameo.generators.standin import replaced
 
 if TYPE_CHECKING:
     from cameo.records import Clip, FaceTrack, UInt8
@@ -65,6 +66,7 @@ class PipelineGenerator(ABC):
     modalities: ClassVar[tuple[str, ...]] = ("face",)
     speaks: ClassVar[bool] = False
     pipelines: ClassVar[tuple[str, ...]]  # names of the classes it knows
+    targets: ClassVar[Mapping[str, str]]  # modality -> regular expression of the modules that its LoRA adapts
     shape: Shape
 
     def __init__(self, pipe: Any, shape: Shape | None = None) -> None:
@@ -102,11 +104,18 @@ class PipelineGenerator(ABC):
         """What the transformer computes in."""
         return self.denoiser.dtype
 
-    # What a family says.
-
-    @abstractmethod
     def lora_targets(self, modality: str) -> str:
         """Return the regular expression of the modules that a modality's LoRA adapts."""
+        if modality not in self.targets:
+            raise ValueError(f"{self.id} has no {modality} modality")
+        return self.targets[modality]
+
+    # What a family says.
+
+    @property
+    @abstractmethod
+    def limit(self) -> int:
+        """How many words of a prompt, padding included, it is told."""
 
     @abstractmethod
     def encode(self, frames: Tensor, sound: Tensor) -> Tensors:
@@ -135,11 +144,39 @@ class PipelineGenerator(ABC):
     def attach(self, tokens: Mapping[str, Tensor]) -> AbstractContextManager[None]:
         """Give the tokens to whatever the pipeline generates inside the block, in the positive branch only."""
 
-    @abstractmethod
+    # What a family may say.
+
     def run(self, direction: Direction, tell: Callable[[int], None]) -> Performance:
         """Call the pipeline for a settled direction; `tell` is called with the number of steps that are done."""
+        return Performance(as_frames(self.pipe(**self.asked(direction, tell)).frames))
 
-    # What a family may say.
+    def asked(self, direction: Direction, tell: Callable[[int], None]) -> dict[str, Any]:
+        """Return the arguments that all pipelines have."""
+        width, height = direction.area
+        return {
+            "prompt": direction.prompt,
+            "width": width,
+            "height": height,
+            "num_frames": direction.length,
+            "num_inference_steps": direction.steps,
+            "max_sequence_length": self.limit,
+            "guidance_scale": self.shape.guidance,
+            "generator": torch.Generator().manual_seed(direction.seed),
+            "callback_on_step_end": after_step(tell),
+            "output_type": "np",
+        }
+
+    @contextmanager
+    def told_otherwise(self, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
+        """Let the pipeline be told other words `[B, L, D]` in the positive branch than it encodes, whoever calls it."""
+        plain = self.pipe.encode_prompt
+
+        def encode_prompt(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor | None]:
+            words, negative = plain(*args, **kwargs)
+            return change(words), negative
+
+        with replaced(self.pipe, "encode_prompt", encode_prompt):
+            yield
 
     @property
     def checkpointing(self) -> bool:

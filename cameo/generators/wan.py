@@ -6,16 +6,15 @@ Source: Wan Team, "Wan: open and advanced large-scale video generative models" (
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from cameo.errors import UsageError
-from cameo.generators.base import Direction, Performance
-from cameo.generators.pipeline import PipelineGenerator, Shape, Tensors, after_step, as_frames, as_video, shifted_times
-from cameo.generators.standin import replaced
+from cameo.generators.base import Direction
+from cameo.generators.pipeline import PipelineGenerator, Shape, Tensors, as_video, shifted_times
 from cameo.generators.together import TokenLayers
 
 if TYPE_CHECKING:
@@ -35,6 +34,7 @@ class WanGenerator(PipelineGenerator):
 
     id = "wan"
     pipelines = ("WanPipeline",)
+    targets = {"face": rf"blocks\.\d+\.({_ATTENTION}|{_FEED_FORWARD})"}
     shape = Shape(
         fps=16, size=(832, 480), frames=81, steps=50, window=17, side_px=480, grain=16, stride=4, guidance=5.0
     )
@@ -45,11 +45,10 @@ class WanGenerator(PipelineGenerator):
             hint = "use Wan 2.1, or Wan 2.2 TI2V-5B, which have one"
             raise UsageError("this Wan pipeline has two transformers, of which a double can adapt one only", hint)
 
-    def lora_targets(self, modality: str) -> str:
-        """Return the attention and feed-forward layers of every block."""
-        if modality != "face":
-            raise ValueError(f"wan has no {modality} modality")
-        return rf"blocks\.\d+\.({_ATTENTION}|{_FEED_FORWARD})"
+    @property
+    def limit(self) -> int:
+        """Words are padded to as many."""
+        return LIMIT
 
     @torch.no_grad()
     def encode(self, frames: Tensor, sound: Tensor) -> Tensors:
@@ -102,17 +101,9 @@ class WanGenerator(PipelineGenerator):
         cells = (noisy.shape[2] // patch[0]) * (noisy.shape[3] // patch[1]) * (noisy.shape[4] // patch[2])
         return times[:, None].expand(-1, cells)
 
-    @contextmanager
-    def attach(self, tokens: Mapping[str, Tensor]) -> Iterator[None]:
+    def attach(self, tokens: Mapping[str, Tensor]) -> AbstractContextManager[None]:
         """Append tokens to the words of the positive branch, whoever calls the pipeline."""
-        plain = self.pipe.encode_prompt
-
-        def encode_prompt(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor | None]:
-            words, negative = plain(*args, **kwargs)
-            return with_tokens(words, tokens.get("face")), negative
-
-        with replaced(self.pipe, "encode_prompt", encode_prompt):
-            yield
+        return self.told_otherwise(lambda words: with_tokens(words, tokens.get("face")))
 
     # People may see each other, as in any scene; whose face is whose, they may not.
     token_layers = TokenLayers(told=r"blocks\.\d+\.attn2\.(to_k|to_v)", asking=r"blocks\.\d+\.attn2")
@@ -128,33 +119,14 @@ class WanGenerator(PipelineGenerator):
     def wearing_together(self, identities: Sequence[TokenIdentity]) -> Iterator[Callable[[int], bool]]:
         """Append everybody's tokens to the words of the positive branch, whoever calls the pipeline."""
         lengths: set[int] = set()
-        with self.attach({"face": torch.cat([who.tokens()["face"] for who in identities])}):
-            attached = self.pipe.encode_prompt
 
-            def encode_prompt(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor | None]:
-                words, negative = attached(*args, **kwargs)
-                lengths.add(words.shape[1])
-                return words, negative
+        def noted(words: Tensor) -> Tensor:
+            lengths.add(words.shape[1])
+            return words
 
-            with replaced(self.pipe, "encode_prompt", encode_prompt):
-                yield lengths.__contains__
-
-    def run(self, direction: Direction, tell: Callable[[int], None]) -> Performance:
-        """Call the pipeline."""
-        width, height = direction.area
-        made = self.pipe(
-            prompt=direction.prompt,
-            width=width,
-            height=height,
-            num_frames=direction.length,
-            num_inference_steps=direction.steps,
-            max_sequence_length=LIMIT,
-            guidance_scale=self.shape.guidance,
-            generator=torch.Generator().manual_seed(direction.seed),
-            callback_on_step_end=after_step(tell),
-            output_type="np",
-        )
-        return Performance(as_frames(made.frames))
+        everybody = {"face": torch.cat([who.tokens()["face"] for who in identities])}
+        with self.attach(everybody), self.told_otherwise(noted):
+            yield lengths.__contains__
 
 
 def with_tokens(words: Tensor, tokens: Tensor | None) -> Tensor:
