@@ -46,8 +46,11 @@ Report = Callable[[str, float], None]
 RECHECK_S = 10.0  # as long as a status list may be kept
 SHOWN_PX = 384  # small frames are enlarged to about this side, so that a player shows more than a stamp
 _HINT = "a use is for one clip: ask for it in the options, and again for another"
-# What would be told to the generator without having been judged, or would make it draw more than was asked for.
-_UNJUDGED = ("prompt_embeds", "prompt_attention_mask", "pooled_prompt_embeds", "enable_prompt_enhancement", "image")
+# What would be told to the generator without having been judged.
+_UNJUDGED = (
+    "prompt_embeds", "prompt_attention_mask", "pooled_prompt_embeds", "prompt_template", "enable_prompt_enhancement",
+    "system_prompt", "image",
+)  # fmt: skip
 _COUNTS = ("num_videos_per_prompt", "num_images_per_prompt")
 
 
@@ -266,7 +269,8 @@ def _guarded(pipe: Any, stage: Stage) -> Iterator[None]:
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         given = dict(inspect.signature(plain.__call__).bind(self, *args, **kwargs).arguments)
         given.pop("self")
-        held = _as_asked_for(given, stage.direction, set(inspect.signature(plain.__call__).parameters))
+        known = set(inspect.signature(plain.__call__).parameters)
+        held = _as_asked_for(given, stage.direction, stage.engine.fps, known)
         stage.begin()
         made = plain.__call__(self, **held)
         stage.recheck()
@@ -279,8 +283,8 @@ def _guarded(pipe: Any, stage: Stage) -> Iterator[None]:
         pipe.__class__ = plain
 
 
-def _as_asked_for(given: dict[str, Any], asked: Direction, known: set[str]) -> dict[str, Any]:
-    """Check the arguments of a call, and fill in from what was asked for what it leaves open.
+def _as_asked_for(given: dict[str, Any], asked: Direction, fps: float, known: set[str]) -> dict[str, Any]:
+    """Check the arguments of a call, and fill in from what was asked for what it leaves open, or gives as None.
 
     Raises:
         NotPermitted: "request_changed".
@@ -289,15 +293,18 @@ def _as_asked_for(given: dict[str, Any], asked: Direction, known: set[str]) -> d
     if stray:
         raise _changed(f"{stray[0]} goes past the owner's rules for words")
     filled = {"prompt": asked.prompt, "width": asked.area[0], "height": asked.area[1], "num_frames": asked.length}
-    filled |= {"num_inference_steps": asked.steps}
-    held = {**{name: value for name, value in filled.items() if name in known}, **given}
-    if held["prompt"] not in (asked.prompt, [asked.prompt]) or given.get("prompt_2") not in (None, asked.prompt):
+    filled |= {"num_inference_steps": asked.steps, "frame_rate": fps}
+    said = {name: value for name, value in given.items() if value is not None}
+    held = {**{name: value for name, value in filled.items() if name in known}, **said}
+    if held["prompt"] not in (asked.prompt, [asked.prompt]) or said.get("prompt_2", asked.prompt) != asked.prompt:
         raise _changed("another prompt than the one that was judged")
     if held["width"] * held["height"] > asked.area[0] * asked.area[1]:
         raise _changed(f"{held['width']} x {held['height']} pixels, {asked.area[0]} x {asked.area[1]} were asked for")
     if held.get("num_frames", 1) > asked.length:
         raise _changed(f"{held['num_frames']} frames, {asked.length} were asked for")
-    if any((given.get(name) or 1) > 1 for name in _COUNTS):
+    if held.get("frame_rate", fps) != fps:  # the sound would be longer than the clip that was asked for
+        raise _changed(f"{held['frame_rate']:g} frames a second, {fps:g} are the generator's")
+    if any(said.get(name, 1) > 1 for name in _COUNTS):
         raise _changed("more than one clip")
     noise = held.setdefault("generator", torch.Generator().manual_seed(asked.seed))
     if not isinstance(noise, torch.Generator) or noise.initial_seed() != asked.seed:

@@ -13,10 +13,11 @@ import torch
 
 import cameo
 from cameo.errors import NotPermitted, NotVerified, UsageError
+from cameo.generators.base import Direction
 from cameo.generators.wan import WanGenerator
 from cameo.recalling import revoke
 from cameo.seal.bundle import Part
-from cameo.staging import CastOptions, Stage, plug
+from cameo.staging import CastOptions, Stage, _as_asked_for, plug
 from tests.docs.markdown import ROOT
 from tests.docs.test_examples import load_example
 from tests.generators.lora_parts import random_parts
@@ -199,3 +200,24 @@ def test_the_example_casts_in_a_pipeline_from_a_folder(
     assert example.main(words) == 0
     assert (tmp_path / "clip.mp4").stat().st_size > 0
     assert example.main([*words, "--purpose", "comedy"]) == NotPermitted.exit_code
+
+
+def test_what_a_call_leaves_open_is_what_was_asked_for(pipe: Any, lent: Lendable, plain: np.ndarray) -> None:
+    open_ones = {"width": None, "height": None, "num_frames": None, "generator": None}
+    with on(pipe, lent):
+        assert call(pipe, **open_ones).shape == plain.shape
+
+
+def test_a_slower_clip_is_a_longer_one() -> None:
+    """LTX-2 makes sound for as long as frames and rate say."""
+    asked = Direction(9, 3, PROMPT, (32, 32), 1)
+    known = {"prompt", "width", "height", "num_frames", "num_inference_steps", "frame_rate", "generator"}
+    assert _as_asked_for({}, asked, 24.0, known)["frame_rate"] == 24.0
+    with pytest.raises(NotPermitted, match="1 frames a second"):
+        _as_asked_for({"frame_rate": 1.0}, asked, 24.0, known)
+
+
+@pytest.mark.parametrize("name", ["prompt_template", "system_prompt", "image", "enable_prompt_enhancement"])
+def test_words_that_were_not_judged_are_refused(name: str) -> None:
+    with pytest.raises(NotPermitted, match=f"{name} goes past the owner's rules"):
+        _as_asked_for({name: "undressed"}, Direction(9, 3, PROMPT, (32, 32), 1), 24.0, {"prompt", "width", "height"})
