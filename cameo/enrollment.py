@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cameo import __version__, config
-from cameo.adapt.recipe import Recipe
 from cameo.capture.challenge import LIMIT as CHALLENGE_LIMIT
 from cameo.capture.challenge import ChallengeBook, read_challenge
 from cameo.capture.clip import hold_file
@@ -28,6 +27,7 @@ from cameo.learning import (
     StrPath,
     adapter_facts,
     adapter_parts,
+    enrollment_of,
     learn,
     observe,
     require_page,
@@ -42,6 +42,7 @@ from cameo.seal.consent import Method, agree
 from cameo.seal.terms import DEFAULT_TERMS, ConsentTerms
 
 if TYPE_CHECKING:
+    from cameo.adapt.recipe import Recipe
     from cameo.capture.challenge import Challenge
     from cameo.crypto.provider import KeyProvider
     from cameo.recognising import Newcomer
@@ -147,7 +148,7 @@ def enroll(
         # 3. Seal, and read back what was written.
         with steps("sealing"):
             sealed = _seal(out, keys, agreement, (seen.face, seen.voice), adapter, captures, precedents)
-        enrollment = seen.enrollment(adapter, sealed, steps.seconds, precedents)
+        enrollment = enrollment_of(seen, adapter, sealed, steps.seconds, precedents)
         # 4. Remember and report.
         with _registered(sealed, newcomer):
             if options.report is not None:

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +35,7 @@ from cameo.files import require_writable
 from cameo.generators.base import LineSpeaker, taught
 from cameo.grants.guard import list_digest
 from cameo.recognising import hear_answer
-from cameo.records import Enrollment, Precedents, RecordedFile, SealedFile
+from cameo.records import Enrollment, Observed, Precedents, RecordedFile, SealedFile
 from cameo.seal.bundle import Part
 from cameo.seal.checkpoint import SealedCheckpoint
 from cameo.seal.manifest import part_modality
@@ -48,17 +48,7 @@ if TYPE_CHECKING:
     from cameo.embed.face import FaceEncoder
     from cameo.embed.voice import VoiceEncoder
     from cameo.generators.base import Generator
-    from cameo.records import (
-        Adapter,
-        Bool,
-        Clip,
-        FaceTrack,
-        Float32,
-        QualityReport,
-        Speech,
-        Template,
-        Verdict,
-    )
+    from cameo.records import Adapter, Speech
     from cameo.seal.bundle import VerifiedBundle
 
 Progress = Callable[[str, float], None]
@@ -107,34 +97,18 @@ class Source:
     voice: StrPath | RecordedFile | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """Hold what a recording showed of a person; the members are those of `records.Enrollment`."""
-
-    clip: Clip
-    track: FaceTrack
-    speech: Speech
-    quality: QualityReport
-    face: Template
-    voice: Template
-    frame_likeness: Float32
-    frames_used: Bool
-    window_likeness: Float32
-    liveness: Verdict
-
-    def enrollment(
-        self,
-        adapter: Adapter,
-        sealed: VerifiedBundle,
-        seconds: Mapping[str, float],
-        precedents: Precedents = NOBODY,
-    ) -> Enrollment:
-        """Add what was made of it."""
-        return Enrollment(
-            self.clip, self.track, self.speech, self.quality, self.face, self.voice, self.frame_likeness,
-            self.frames_used, self.window_likeness, self.liveness, precedents, adapter, _described(sealed),
-            sealed.consent.record.act.text, dict(seconds), _versions(),
-        )  # fmt: skip
+def enrollment_of(
+    seen: Observed,
+    adapter: Adapter,
+    sealed: VerifiedBundle,
+    seconds: Mapping[str, float],
+    precedents: Precedents = NOBODY,
+) -> Enrollment:
+    """Add to what a recording showed what was made of it."""
+    shown = {member.name: getattr(seen, member.name) for member in fields(seen)}
+    consent = sealed.consent.record.act.text
+    return Enrollment(**shown, precedents=precedents, adapter=adapter, sealed=_described(sealed), consent=consent,
+                      seconds=dict(seconds), versions=_versions())  # fmt: skip
 
 
 def observe(

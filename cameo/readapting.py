@@ -21,6 +21,7 @@ from cameo.learning import (
     StrPath,
     adapter_facts,
     adapter_parts,
+    enrollment_of,
     learn,
     observe,
     require_page,
@@ -40,8 +41,7 @@ from cameo.seal.unlock import unlock_as_owner
 if TYPE_CHECKING:
     from cameo.adapt.recipe import Recipe
     from cameo.crypto.provider import KeyProvider
-    from cameo.learning import Observed
-    from cameo.records import EncoderInfo, Enrollment
+    from cameo.records import EncoderInfo, Enrollment, Observed
     from cameo.seal.bundle import VerifiedBundle
     from cameo.seal.consent import Agreement
     from cameo.seal.unlock import ContentKeys
@@ -154,7 +154,7 @@ def add_generator(
         registry.follow(sealed.manifest.bundle_id, sealed.manifest.owner, sealed.path, sealed.sha256)
         outdated = _still_lent(registry, sealed)
     # 4. Report.
-    enrollment = seen.enrollment(adapter, sealed, steps.seconds)
+    enrollment = enrollment_of(seen, adapter, sealed, steps.seconds)
     _report(options, enrollment)
     store.clear()
     return Adapted(enrollment, _is_tuned(verified, options), revoked, outdated)

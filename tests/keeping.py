@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from cameo.generators import shelf
-from cameo.learning import Observed
-from cameo.records import Adapter, Enrollment, RecordedFile
+from cameo.records import Adapter, Enrollment, Observed, RecordedFile
 from cameo.registry.store import Double, Registry
 from cameo.seal.bundle import Part, seal_bundle
 from cameo.seal.captures import CAPTURES, pack_captures
