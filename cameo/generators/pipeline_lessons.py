@@ -36,6 +36,7 @@ class CachedWindows:
         face_weight: float = 1.0,
     ) -> None:
         self._generator, self._identity, self._drop = generator, identity, drop_aids
+        self._device = generator.device  # asked once: diffusers looks through all modules for it
         length = generator.shape.window
         starts = footage.windows(length, max(1, length // OVERLAP))
         if not len(starts):
@@ -72,11 +73,11 @@ class CachedWindows:
             self._strangers = self._other_people()
         drawn = [self._strangers[k] for k in torch.randint(0, len(self._strangers), (count,)).tolist()]
         latents, told = (self._batch([one[part] for one in drawn]) for part in (0, 1))
-        before = torch.random.get_rng_state(), _card_state(generator.device)
+        before = torch.random.get_rng_state(), _card_state(self._device)
         with torch.no_grad(), without_lora(generator.denoiser):
             wanted = self._predicted(latents, told)
         torch.random.set_rng_state(before[0])  # the same times and noise again
-        _set_card_state(generator.device, before[1])
+        _set_card_state(self._device, before[1])
         made = self._predicted(latents, told)
         return torch.stack([((m.float() - w.float()) ** 2).mean() for m, w in zip(made, wanted, strict=True)]).sum()
 
@@ -99,7 +100,7 @@ class CachedWindows:
 
         hook = self._generator.denoiser.register_forward_hook(keep)
         try:
-            self._loss_of(latents, told, torch.ones(1, device=self._generator.device))
+            self._loss_of(latents, told, torch.ones(1, device=self._device))
         finally:
             hook.remove()
         return kept
@@ -110,7 +111,7 @@ class CachedWindows:
         told = self._batch([self._told[k] for k in at])
         if shown:
             told = generator.add_tokens(told, self._identity.tokens())
-        return self._loss_of(latents, told, self._weights[at].to(generator.device))
+        return self._loss_of(latents, told, self._weights[at].to(self._device))
 
     def _loss_of(self, latents: Tensors, told: Tensors, weight: Tensor) -> Tensor:
         generator = self._generator
@@ -120,8 +121,7 @@ class CachedWindows:
             return generator.loss(latents, told, weight)
 
     def _batch(self, stored: list[Tensors]) -> Tensors:
-        device = self._generator.device
-        return {name: torch.cat([one[name] for one in stored]).to(device) for name in stored[0]}
+        return {name: torch.cat([one[name] for one in stored]).to(self._device) for name in stored[0]}
 
 
 def _stored(tensors: Tensors) -> Tensors:
