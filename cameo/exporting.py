@@ -108,6 +108,7 @@ def export(
         digest = sha256_hex(data)
         with atomic_file(out, 0o600) as file:
             file.write(data)
+            file.flush()
             # The file takes its name only when it may still leave.
             opened.release(digest)
     return ExportedLora(

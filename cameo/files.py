@@ -14,7 +14,7 @@ from typing import IO
 from cameo.errors import OutputError
 
 _BLOCK = 1024 * 1024
-_OPEN_FILES = "/proc/self/fd"
+_OPEN_FILES = Path("/proc/self/fd")
 
 _HINTS = {
     errno.ENOENT: "create the folder first",
@@ -131,7 +131,7 @@ def atomic_file(path: str | os.PathLike[str], mode: int = 0o644) -> Iterator[IO[
             os.fsync(handle)
             if hidden is None:
                 # Only with a folder's handle does it follow the link in /proc, which is a name for what has none.
-                os.link(f"{_OPEN_FILES}/{handle}", target, src_dir_fd=handle, follow_symlinks=True)
+                os.link(_OPEN_FILES / str(handle), target, src_dir_fd=handle, follow_symlinks=True)
             else:
                 _take_name(hidden, target)
         _flush(target.parent)
@@ -147,7 +147,7 @@ def atomic_file(path: str | os.PathLike[str], mode: int = 0o644) -> Iterator[IO[
 
 def _nameless(folder: Path, mode: int) -> int | None:
     """Open a file without a name in a folder; None where there is no such thing."""
-    if not hasattr(os, "O_TMPFILE") or not os.path.isdir(_OPEN_FILES):
+    if not hasattr(os, "O_TMPFILE") or not _OPEN_FILES.is_dir():
         return None
     try:
         return os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, mode)

@@ -54,7 +54,7 @@ def plain_lora(
 
 
 def _read_loras(data: bytes, name: str, wanted: re.Pattern[str]) -> Loras:
-    """Read the LoRA of a modality, and see that it is one: in every layer two matrices of one rank, and nothing else."""
+    """Read the LoRA of a modality, and see that it is one: two matrices of its rank in every layer, and no more."""
     tensors = read_tensors(data, name)
     try:
         rank = lora_rank(read_facts(data))

@@ -30,10 +30,8 @@ def export(words: Sequence[str]) -> None:
     made = run(options.file, keys=keys, borrowed=borrowed, out=options.out, options=chosen)
     # On stderr, so that whoever reads only the result with a program is still told.
     terminal.warn(f"{made.path} is not encrypted: whoever gets it can generate this person, and nothing calls it back")
-    terminal.say(
-        "left behind: the tokens that stand for the person beside the words, which no other program reads;\n"
-        "so it looks and sounds less like them there than in cameo cast"
-    )
+    terminal.say("left behind: the tokens that stand for the person beside the words; no other program reads them,")
+    terminal.say("so what it makes is less like the person there than what cameo cast makes")
     rows = [
         ("lora", f"{made.path}  {' and '.join(made.modalities)} for {made.generator}, {made.size / 1e6:.1f} MB"),
         ("loads in", _LOADS[made.layout]),

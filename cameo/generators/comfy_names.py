@@ -39,7 +39,7 @@ def require_comfy(family: str) -> None:
         UsageError: they are not.
     """
     if family not in _FAMILIES:
-        # ComfyUI's own CogVideoX is young, and no converter but its own could tell whether we name it rightly.
+        # CogVideoX: ComfyUI has layers of its own making for it, and no converter there is could check our names.
         hint = f"it can for: {', '.join(_FAMILIES)}; or choose --format diffusers"
         raise UsageError(f"a LoRA of {family} cannot be written for ComfyUI: its names there are not settled", hint)
 
