@@ -21,7 +21,7 @@ from tests.attacks.test_delegation import forged
 from tests.exportable import parts_for, tiny
 from tests.seal.conftest import ENCODER
 
-CONSENT = TERMS.replace('id = "birthday"', 'id = "birthday"\nactions = ["generate", "export"]\ngenerators = ["wan"]')
+CONSENT = TERMS.replace('id = "birthday"', 'id = "birthday"\nactions = ["generate", "export"]')
 WAN = ExportOptions("wan", purpose="birthday")
 
 
@@ -29,7 +29,9 @@ WAN = ExportOptions("wan", purpose="birthday")
 def lab(lab: Lab) -> Lab:
     """Seal a double that was tuned for a tiny Wan; "birthday" may be exported, "comedy" may not."""
     parts = [Part(n, n.rpartition(".")[2], d, "wan", tiny("wan").base_digest) for n, d in parts_for("wan").items()]
-    seal_bundle(lab.double, ADA, agreement(CONSENT), parts, [ENCODER])
+    seal_bundle(
+        lab.double, ADA, agreement(CONSENT.replace("delegable", 'generators = ["wan"]\ndelegable')), parts, [ENCODER]
+    )
     lab.plain = {part.name: part.data for part in parts}
     return lab
 
@@ -145,4 +147,6 @@ def test_a_changed_header_changes_nothing(lab: Lab) -> None:
     assert data != out.read_bytes()
     with pytest.raises(NotVerified):
         cameo.Bundle.open(lab.file("cameo", data))
+    for path in (out, *lab.folder.glob("2.*")):
+        path.unlink()
     refused(lab, "out_of_scope", NotPermitted, borrowed=lab.by(lab.grant()))
