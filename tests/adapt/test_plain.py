@@ -77,6 +77,10 @@ def _stronger(_tensors: dict[str, Tensor], facts: dict[str, str]) -> None:
     facts["lora_adapter_metadata"] = json.dumps(said | {"transformer.lora_alpha": 64})
 
 
+def _silent(_tensors: dict[str, Tensor], facts: dict[str, str]) -> None:
+    del facts["lora_adapter_metadata"]
+
+
 SPOILED: dict[str, Change] = {
     "a layer of another kind": _extra,
     "half of a layer": _half,
@@ -84,7 +88,7 @@ SPOILED: dict[str, Change] = {
     "another rank in one layer": _taller,
     "no matrix": _flat,
     "another strength": _stronger,
-    "no strength": lambda _t, facts: facts.pop("lora_adapter_metadata") and None,
+    "no strength": _silent,
     "a strength in no JSON": lambda _t, facts: facts.update(lora_adapter_metadata="{"),
     "nothing at all": lambda tensors, _f: tensors.clear(),
 }

@@ -144,7 +144,8 @@ HEAVY_VALUES = {
     "AdaptOptions", "CastMember", "CastOptions", "EnrollOptions", "ExportOptions", "FilmOptions", "Region", "Shot",
 }  # fmt: skip
 PROTOCOLS = {"KeyProvider", "PromptClassifier"}
-# In `test_casting.py`, `test_exporting.py` and `test_captures.py` of this folder; whoever holds a grant may pass it on, see the test below.
+# In `test_casting.py`, `test_exporting.py` and `test_captures.py` of this folder; whoever holds a grant may pass it on,
+# see the test below.
 ELSEWHERE = {"add_generator", "cast", "enroll", "export", "delegate", "__version__"}
 
 
