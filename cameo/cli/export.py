@@ -33,7 +33,7 @@ def export(words: Sequence[str]) -> None:
     terminal.say("left behind: the tokens that stand for the person beside the words; no other program reads them,")
     terminal.say("so what it makes is less like the person there than what cameo cast makes")
     rows = [
-        ("lora", f"{made.path}  {' and '.join(made.modalities)} for {made.generator}, {made.size / 1e6:.1f} MB"),
+        ("lora", f"{made.path}  {' and '.join(made.modalities)} for {made.generator}, {terminal.size(made.size)}"),
         ("loads in", _LOADS[made.layout]),
         ("of", f"double {made.bundle_id}"),
         ("for", f"{made.purpose}; on record, receipt {made.receipt[:16]}…: cameo audit"),

@@ -36,7 +36,8 @@ def test_the_owner_exports(cli: Cli, studio: Lendable) -> None:
     assert done.status == 0, done.err
     lines = done.out.splitlines()
     assert [line.split()[0] for line in lines] == ["lora", "loads", "of", "for"]
-    assert lines[0].endswith("ada-wan.safetensors  face for wan, 0.0 MB")
+    assert "  ada-wan.safetensors  face for wan, " in lines[0]
+    assert lines[0].endswith(" kB")
     warning, *rest = done.err.splitlines()
     assert warning.startswith("warning: ada-wan.safetensors is not encrypted: ")
     assert "nothing calls it back" in warning
