@@ -369,8 +369,25 @@ def test_no_key_is_touched_before_the_use_is_spent(lending: Lendable, monkeypatc
 def test_opened_says_nothing_of_keys(lending: Lendable) -> None:
     with unlock(lending.double, a_use(), keys=lending.people.ada) as opened:
         public = {name for name in dir(opened) if not name.startswith("_")}
-        assert public == {"bundle_id", "parts", "purpose", "receipt_sha256", "released", "release", "recheck"}
+        said = {"bundle_id", "purpose", "grant", "ends", "terms", "consent_sha256", "receipt_sha256"}
+        assert public == {"parts", "released", "release", "recheck", *said}
         assert isinstance(opened, Opened)
+        assert (opened.grant, opened.ends) == ("", None)
+
+
+def test_opened_says_which_grant_and_until_when(lending: Lendable) -> None:
+    made = lending.grant(delegable=True)
+    narrowed = lending.delegate(expires_s=60)
+    for file, holder, granted in (
+        ("bob.grant", lending.people.bob, made),
+        ("tool.grant", lending.people.tool, narrowed),
+    ):
+        with unlock(lending.double, a_use(), borrowed=lending.borrowed(file, holder=holder)) as opened:
+            assert opened.grant == made.id
+            assert opened.ends == granted.expires.timestamp()
+            record = Bundle.open(lending.double).verify(lending.people.ada.public)
+            assert opened.consent_sha256 == record.manifest.consent_sha256
+            assert opened.terms == record.consent.record.terms
 
 
 def test_files_that_cannot_be_read(lending: Lendable, tmp_path: Path) -> None:
