@@ -14,6 +14,7 @@ from cameo.grants.grant import read_tokens, unverified_chain
 from cameo.grants.ledger import Ledger
 from cameo.lending import EVERYONE
 from cameo.recalling import revoke
+from cameo.seal.bundle import Bundle
 from cameo.seal.terms import today
 from cameo.unlocking import Opened, draw_nonce, prove, unlock
 from tests.lendable import Lendable, People, a_use, refused, seal_lendable
