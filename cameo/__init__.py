@@ -43,6 +43,11 @@ back. The grant carries the keys, encrypted to that host: there is no other way 
     cameo.grant("ada.cameo", keys=ada, to=bob, host=studio, terms=birthday, out="bob.grant")
     cameo.revoke("bob.grant", keys=ada)
 
+Where consent and grant name the action "export", what was tuned for a published generator leaves as a plain LoRA for
+other programs. Nothing calls that back:
+
+    cameo.export("ada.cameo", keys=ada, out="ada-wan.safetensors", options=cameo.ExportOptions("wan"))
+
 The host casts with it, and every use and every refusal becomes a signed receipt: `cameo.Borrowed`, `cameo.audit`.
 
 Everything that can go wrong is a `CameoError` with a message and a hint. The likeness scores of the encoders that
@@ -66,6 +71,8 @@ _DOORS = {
     "cast": "cameo.casting",
     "plug": "cameo.staging",
     "CastOptions": "cameo.staging",
+    "export": "cameo.exporting",
+    "ExportOptions": "cameo.exporting",
     "film": "cameo.filming",
     "CastMember": "cameo.screenplay",
     "Shot": "cameo.screenplay",
@@ -132,6 +139,8 @@ if TYPE_CHECKING:
     from cameo.errors import NotVerified as NotVerified
     from cameo.errors import OutputError as OutputError
     from cameo.errors import UsageError as UsageError
+    from cameo.exporting import ExportOptions as ExportOptions
+    from cameo.exporting import export as export
     from cameo.filming import film as film
     from cameo.grants.guard import PromptClassifier as PromptClassifier
     from cameo.lending import GrantTerms as GrantTerms

@@ -82,6 +82,16 @@ class Session:
         """The purpose of the consent record that allows the use."""
         return self._entry.purpose
 
+    @property
+    def grant(self) -> str:
+        """The id of the grant that allows the use; "" for the owner."""
+        return self._entry.grant
+
+    @property
+    def ends(self) -> int | None:
+        """When that grant ends, Unix seconds; None for the owner."""
+        return None
+
     def decide(self) -> None:
         """Decide, or raise."""
         raise NotImplementedError
@@ -244,6 +254,11 @@ class Lent(Session):
         take_list(self._published_at(), self._by.owner, self._chain.grant.jti, self.ledger)
         now, bundle_id = self.ledger.tick(), self.verified.manifest.bundle_id
         self.ledger.standing(status.uri, status.idx, now, self._by.grace_s, bundle_id)
+
+    @property
+    def ends(self) -> int:
+        """When the grant ends, or what was delegated of it."""
+        return self._chain.exp
 
     def decrypt(self, generator_parts_only: bool) -> dict[str, bytes]:
         """Decrypt with the keys in the grant, which only this host can unwrap."""

@@ -9,10 +9,12 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from cameo.errors import OutputError
 
 _BLOCK = 1024 * 1024
+_OPEN_FILES = Path("/proc/self/fd")
 
 _HINTS = {
     errno.ENOENT: "create the folder first",
@@ -102,22 +104,57 @@ def atomic_create(path: str | os.PathLike[str], data: bytes, mode: int = 0o644) 
     Raises:
         OutputError: `path` exists, or cannot be written; what stood there before is untouched.
     """
-    target = Path(path)
-    temporary = target.with_name(f".{target.stem[:64]}-{secrets.token_hex(6)}{target.suffix}")
+    with atomic_file(path, mode) as file:
+        file.write(data)
+
+
+@contextmanager
+def atomic_file(path: str | os.PathLike[str], mode: int = 0o644) -> Iterator[IO[bytes]]:
+    """Yield an open file that has no name, and takes `path` when the block ends well.
+
+    A process that is killed leaves nothing: the file goes with it. Where the file system knows no files without names
+    (it must be Linux's, and not that of every network), it has a hidden one beside `path`, which a kill would leave.
+    Keep only the writing in the block: any `OSError` raised there is reported as a failure to write `path`.
+
+    Raises:
+        OutputError: `path` exists, or cannot be written; what stood there before is untouched.
+    """
+    target, hidden = Path(path), None
     try:
-        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode)
+        handle = _nameless(target.parent, mode)
+        if handle is None:
+            hidden = target.with_name(f".{target.stem[:64]}-{secrets.token_hex(6)}{target.suffix}")
+            handle = os.open(hidden, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode)
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        _flush(temporary)
-        _take_name(temporary, target)
+            yield file
+            file.flush()
+            os.fsync(handle)
+            if hidden is None:
+                # Only with a folder's handle does it follow the link in /proc, which is a name for what has none.
+                os.link(_OPEN_FILES / str(handle), target, src_dir_fd=handle, follow_symlinks=True)
+            else:
+                _take_name(hidden, target)
         _flush(target.parent)
     except FileExistsError as error:
         raise OutputError(f"{path} exists already", "choose another name, or move the old file away") from error
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
-        with suppress(OSError):
-            temporary.unlink()
+        if hidden is not None:
+            with suppress(OSError):
+                hidden.unlink()
+
+
+def _nameless(folder: Path, mode: int) -> int | None:
+    """Open a file without a name in a folder; None where there is no such thing."""
+    if not hasattr(os, "O_TMPFILE") or not _OPEN_FILES.is_dir():
+        return None
+    try:
+        return os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, mode)
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
+            return None
+        raise
 
 
 def destroy(path: str | os.PathLike[str]) -> str:

@@ -61,6 +61,7 @@ class GrantTerms:
 
     Attributes:
         purposes: ids of purposes of the consent record; at least one.
+        actions: "generate", "export", or both; never more than is said here.
         modalities, outputs, generators: () for all that every one of the purposes allows.
         max_uses: how many uses altogether; None for no limit.
         max_seconds: length of one clip; None for no limit.
@@ -83,6 +84,7 @@ class GrantTerms:
     delegable: bool = False
     commercial: bool = False
     status_at: str = ""
+    actions: tuple[str, ...] = ("generate",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class Narrowing:
     max_seconds: float | None = None
     max_pixels: int | None = None
     expires_s: int | None = None
+    actions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +258,7 @@ def _scope(verified: VerifiedBundle, terms: GrantTerms) -> Scope:
     if absent:
         raise UsageError(f"the double holds no {', '.join(sorted(absent))}", f"it holds: {', '.join(modalities)}")
     filled = {
-        "actions": ("generate",),
+        "actions": terms.actions,
         "purposes": terms.purposes,
         "outputs": open_to("outputs", ("audio", "image", "video")),
         "modalities": open_to("modalities", [m for m in modalities if m != "captures"]),
@@ -276,7 +279,7 @@ def _scope(verified: VerifiedBundle, terms: GrantTerms) -> Scope:
 def _narrowed(scope: Scope, narrowed: Narrowing) -> Scope:
     """Take from `narrowed` what it says, and the rest as granted."""
     asked = msgspec.structs.asdict(scope)
-    for name in ("purposes", "modalities", "outputs", "generators", "max_uses", "max_seconds", "max_pixels"):
+    for name in ("actions", "purposes", "modalities", "outputs", "generators", "max_uses", "max_seconds", "max_pixels"):
         said = getattr(narrowed, name)
         if said not in ((), None):
             asked[name] = said
@@ -285,9 +288,13 @@ def _narrowed(scope: Scope, narrowed: Narrowing) -> Scope:
 
 def _checked(scope: Mapping[str, Any]) -> Scope:
     try:
-        return msgspec.convert(scope, Scope)
+        made = msgspec.convert(scope, Scope)
     except msgspec.ValidationError as error:
         raise UsageError(f"this cannot be granted: {error}", "check the names and numbers") from None
+    if "export" in made.actions and (made.max_seconds, made.max_pixels) != (None, None):
+        hint = "leave the limits on length and size out, or the export"
+        raise UsageError("whoever exports a plain file makes clips of any length and size with it", hint)
+    return made
 
 
 def _life(consent: ConsentTerms, terms: GrantTerms, now: int) -> int:

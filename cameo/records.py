@@ -260,7 +260,7 @@ class Use:
     """Say what is asked of a double: one request, as the holder's proof binds it and the consent record judges it.
 
     Attributes:
-        action: "generate".
+        action: "generate", or "export".
         purpose: id of a purpose of the consent record.
         prompt: what the generator is told; "" when it takes no words.
         generator: its id.
@@ -302,6 +302,24 @@ class CastClip:
     height: int
     seed: int
     generator: str
+    bundle_id: str
+    purpose: str
+    receipt: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedLora:
+    """Describe a plain LoRA file that was written.
+
+    `sha256` is of the file; `layout` "diffusers" or "comfyui"; `purpose` and `receipt` as in `CastClip`.
+    """
+
+    path: str
+    size: int
+    sha256: str
+    layout: str
+    generator: str
+    modalities: tuple[str, ...]
     bundle_id: str
     purpose: str
     receipt: str

@@ -338,12 +338,16 @@ def _modalities(engine: Generator, options: CastOptions, bundle: StrPath, borrow
         return tuple(sorted(set(options.modalities)))
     if not engine.speaks:
         return ("face",)
+    return offered_modalities(bundle, engine.id, options.purpose, borrowed)
+
+
+def offered_modalities(bundle: StrPath, generator: str, purpose: str, borrowed: Borrowed | None) -> tuple[str, ...]:
+    """Take the face, and the voice too where the double holds one and its owner's words let it be heard."""
     sealed = Bundle.open(bundle)
-    purposes = [p for p in sealed.consent_claims().terms.purposes if options.purpose in ("", p.id)]
-    said: list[Purpose | Scope] = list(purposes)
+    said: list[Purpose | Scope] = [p for p in sealed.consent_claims().terms.purposes if purpose in ("", p.id)]
     if borrowed is not None:
         said.append(unverified_chain(read_tokens(borrowed.grant)).scope)
-    held = any(part.name == f"adapter.{engine.id}.voice" for part in sealed.claims.parts)
+    held = any(part.name == f"adapter.{generator}.voice" for part in sealed.claims.parts)
     heard = all("voice" in one.modalities and "audio" in one.outputs for one in said)
     return ("face", "voice") if held and heard else ("face",)
 

@@ -62,13 +62,19 @@ class Opened:
         bundle_id: of the double.
         parts: decrypted safetensors by name, of the modalities that were asked for.
         purpose: of the consent record, under which it was opened.
+        grant: id of the grant, "" when the owner opened it.
+        ends: when the grant ends, Unix seconds; None when the owner opened it.
+        terms, consent_sha256: of the consent record.
         receipt_sha256: of the payload of the receipt that allows this use.
     """
 
     def __init__(self, session: Session, parts: Mapping[str, bytes]) -> None:
         self.bundle_id = session.verified.manifest.bundle_id
         self.parts = parts
-        self.purpose, self.receipt_sha256 = session.purpose, session.receipt_sha256
+        self.purpose, self.grant, self.receipt_sha256 = session.purpose, session.grant, session.receipt_sha256
+        self.ends = session.ends
+        self.terms = session.verified.consent.record.terms
+        self.consent_sha256 = session.verified.manifest.consent_sha256
         self.released = False
         self._session = session
 

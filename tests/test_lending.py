@@ -84,6 +84,20 @@ def test_what_is_left_open_takes_what_every_purpose_allows(tmp_path: Path, home:
     assert (both.max_uses, both.max_seconds, both.max_pixels, both.commercial) == (None, None, None, False)
 
 
+def test_what_can_be_exported_is_lent_for_that_only_where_it_is_said(
+    tmp_path: Path, home: Path, people: People
+) -> None:
+    lending = under(
+        tmp_path, people, '[[purposes]]\nid = "birthday"\ndelegable = true\nactions = ["generate", "export"]'
+    )
+    assert lending.grant(out="plain.grant").scope.actions == ("generate",)
+    assert lending.grant(actions=("export",), out="export.grant").scope.actions == ("export",)
+    both = lending.grant(actions=("export", "generate"), delegable=True)
+    assert both.scope.actions == ("export", "generate")
+    assert lending.delegate(out="same.grant").scope.actions == both.scope.actions
+    assert lending.delegate(out="less.grant", actions=("generate",)).scope.actions == ("generate",)
+
+
 def test_a_grant_carries_only_the_keys_of_what_was_lent(lending: Lendable) -> None:
     lending.grant(modalities=("face",))
     assert [key.modality for key in claims_in(lending).keys] == ["face"]
@@ -126,6 +140,11 @@ def test_the_first_purpose_that_ends_ends_the_grant(tmp_path: Path, home: Path, 
         ({"generators": ("Not A Name",)}, "usage", UsageError),
         ({"outputs": ("smell",)}, "usage", UsageError),
         ({"max_uses": 0}, "usage", UsageError),
+        ({"actions": ("export",)}, "consent_exceeded", NotPermitted),
+        ({"actions": ("train",)}, "usage", UsageError),
+        ({"actions": ()}, "usage", UsageError),
+        ({"actions": ("export",), "max_seconds": 3.0}, "usage", UsageError),
+        ({"actions": ("export", "generate"), "max_pixels": 9}, "usage", UsageError),
         ({"max_seconds": -1.0}, "usage", UsageError),
         ({"expires_s": 0}, "usage", UsageError),
         ({"expires_s": LIFE_LIMIT_S + 1}, "usage", UsageError),

@@ -12,10 +12,10 @@ from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from cameo.generators.lora_file import PREFIX
+
 if TYPE_CHECKING:
     from cameo.generators.base import Identity
-
-PREFIX = "transformer."  # diffusers' save_lora_weights puts it before every key; without it nothing loads
 
 
 def lora_config(targets: str, rank: int) -> LoraConfig:
@@ -32,22 +32,22 @@ def _plain(config: LoraConfig) -> dict[str, Any]:
 def lora_bytes(denoiser: nn.Module, adapter: str, config: LoraConfig, facts: dict[str, str]) -> bytes:
     """Serialise the LoRA named `adapter` as half-precision safetensors with diffusers' metadata."""
     state: dict[str, Tensor] = get_peft_model_state_dict(denoiser, adapter_name=adapter)
-    tensors = {PREFIX + k: v.detach().to(torch.float16).contiguous() for k, v in sorted(state.items())}
-    described = {f"{PREFIX}{k}": v for k, v in _plain(config).items()}
-    return _repeatable(save(tensors, {"format": "pt", "lora_adapter_metadata": json.dumps(described), **facts}))
+    tensors = {f"{PREFIX}.{k}": v.detach().to(torch.float16).contiguous() for k, v in sorted(state.items())}
+    described = {f"{PREFIX}.{k}": v for k, v in _plain(config).items()}
+    return repeatable(save(tensors, {"format": "pt", "lora_adapter_metadata": json.dumps(described), **facts}))
 
 
 def identity_bytes(identity: Identity, modality: str, facts: dict[str, str]) -> bytes:
     """Serialise everything else of a modality that makes the generator show the person."""
-    return _repeatable(save(identity.tensors(modality), {"format": "pt", **facts}))
+    return repeatable(save(identity.tensors(modality), {"format": "pt", **facts}))
 
 
 def voice_bytes(voice: Mapping[str, Tensor], facts: dict[str, str]) -> bytes:
     """Serialise a voice that was learned in closed form."""
-    return _repeatable(save(dict(voice), {"format": "pt", **facts}))
+    return repeatable(save(dict(voice), {"format": "pt", **facts}))
 
 
-def _repeatable(data: bytes) -> bytes:
+def repeatable(data: bytes) -> bytes:
     """Sort the header of a safetensors file: the library writes its metadata in a chance order."""
     size = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + size])

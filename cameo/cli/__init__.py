@@ -34,6 +34,7 @@ VERBS = {
     "verify": Verb("cameo.cli.bundle:verify", "check that a double is whole and its owner's"),
     "cast": Verb("cameo.cli.cast:cast", "generate a clip of a double, with its owner's key or with a grant"),
     "film": Verb("cameo.cli.film:film", "cast several doubles together, or shot by shot, as a scene file says"),
+    "export": Verb("cameo.cli.export:export", "write a plain LoRA for other programs, where it is allowed"),
     "grant": Verb("cameo.cli.lend:grant", "lend a double to somebody, for named purposes, at one host"),
     "delegate": Verb("cameo.cli.lend:delegate", "narrow a grant you hold for another key"),
     "group": Verb("cameo.cli.group:group", "keep a list of people that a double is lent to together"),

@@ -78,5 +78,9 @@ def _row(receipt: Receipt) -> tuple[str, ...]:
     by = "owner" if receipt.holder and receipt.holder == receipt.owner else receipt.holder[:8] or "?"
     grant = receipt.grant[:8] + (f" > {receipt.delegation[:8]}" if receipt.delegation else "")
     why = receipt.code + (f" ({receipt.rule})" if receipt.rule else "")
-    decision = {"allow": "allowed", "deny": "refused"}.get(receipt.decision, receipt.decision)
-    return (f"{at:%Y-%m-%d %H:%M:%S}", decision, receipt.purpose, by, grant, f"{receipt.seconds:.1f} s", why)
+    what, length = {"allow": "allowed", "deny": "refused"}.get(receipt.decision, receipt.decision), ""
+    if receipt.action == "export":
+        what = "exported" if receipt.decision == "released" else f"export {what}"
+    else:
+        length = f"{receipt.seconds:.1f} s"
+    return (f"{at:%Y-%m-%d %H:%M:%S}", what, receipt.purpose, by, grant, length, why)

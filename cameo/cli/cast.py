@@ -6,23 +6,16 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cameo.cli import terminal
-from cameo.cli.arguments import VerbParser, owner_beside
-from cameo.errors import UsageError
-
-if TYPE_CHECKING:
-    from cameo.unlocking import Borrowed
+from cameo.cli.arguments import VerbParser
+from cameo.cli.rights import add_right, brought_right
 
 
 def cast(words: Sequence[str]) -> None:
     """Run `cameo cast`."""
     options = _read(words)
-    by_grant = options.grant is not None
-    _require_right(options, by_grant)
-    keys = None if by_grant else terminal.load_keys(options.key)
-    borrowed = _borrowed(options) if by_grant else None
+    keys, borrowed = brought_right(options, "cast")
     # Only now: this loads the generator's libraries.
     from cameo.casting import cast as run
     from cameo.staging import CastOptions
@@ -57,15 +50,7 @@ def _read(words: Sequence[str]) -> argparse.Namespace:
         "the key of the host it names. Every use, and every refusal, goes on record: cameo audit.",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the .cameo file")
-    parser.add_argument("--key", type=Path, metavar="KEY", help="the owner's .key file, if the owner casts")
-    parser.add_argument("--grant", type=Path, metavar="GRANT", help="the .grant file, if somebody else does")
-    parser.add_argument("--as", type=Path, dest="holder", metavar="KEY", help="the .key file of who holds the grant")
-    parser.add_argument("--host", type=Path, metavar="KEY", help="the .key file of the host that is named in it")
-    parser.add_argument("--owner", type=Path, metavar="PUB", help="the owner's .pub file (default: beside FILE)")
-    parser.add_argument(
-        "--status", metavar="WHERE", help="where the owner publishes what is revoked (default: as the grant says)"
-    )
-    parser.add_argument("--purpose", default="", metavar="ID", help="what for; with a grant it must be said")
+    add_right(parser, "casts")
     parser.add_argument("--prompt", default="", metavar="TEXT", help="the scene; judged by the owner's rules")
     parser.add_argument("--commercial", action="store_true", help="the clip is for a commercial end")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="MP4", help="the video to write")
@@ -97,34 +82,3 @@ def _size(text: str) -> tuple[int, int]:
     if not (width.isdecimal() and height.isdecimal()):
         raise argparse.ArgumentTypeError(f"a size is width x height, such as 832x480, not {text!r}")
     return int(width), int(height)
-
-
-def _require_right(options: argparse.Namespace, by_grant: bool) -> None:
-    if (options.key is not None) == by_grant:
-        raise UsageError("a double is cast with --key or with --grant", "give one of the two; see: cameo cast --help")
-    needed = {"--as": options.holder, "--host": options.host}
-    lent = {**needed, "--owner": options.owner, "--status": options.status}
-    if by_grant:
-        missing = [name for name, path in needed.items() if path is None]
-        if missing:
-            raise UsageError(f"a grant is used with {' and '.join(missing)}", "give the .key file")
-        if not options.purpose:
-            raise UsageError("a grant is used for a purpose", "say which: --purpose ID; see: cameo inspect GRANT")
-        return
-    stray = [name for name, path in lent.items() if path is not None]
-    if stray:
-        verb = "go" if len(stray) > 1 else "goes"
-        raise UsageError(f"{', '.join(stray)} {verb} with --grant only", "leave it out, or give the grant")
-
-
-def _borrowed(options: argparse.Namespace) -> Borrowed:
-    from cameo.crypto.keys import PublicKeys
-    from cameo.unlocking import Borrowed
-
-    return Borrowed(
-        grant=options.grant,
-        host=terminal.load_keys(options.host),
-        owner=PublicKeys.load(options.owner or owner_beside(options.file)),
-        holder=terminal.load_keys(options.holder),
-        status=options.status,
-    )

@@ -39,6 +39,7 @@ def grant(words: Sequence[str]) -> None:
     parser.add_argument("--host", type=Path, required=True, metavar="PUB", help="the .pub file of who may open it")
     parser.add_argument("--purpose", action="append", required=True, metavar="ID", help="what for; may be repeated")
     _add_limits(parser, "default: all that the purposes allow")
+    _add_actions(parser, "default: generate; export gives out a plain file that cannot be called back")
     parser.add_argument("--delegable", action="store_true", help="the friend may narrow it once, for a tool")
     parser.add_argument("--commercial", action="store_true", help="commercial use is allowed")
     parser.add_argument(
@@ -66,6 +67,7 @@ def grant(words: Sequence[str]) -> None:
         delegable=options.delegable,
         commercial=options.commercial,
         status_at=options.status_at,
+        actions=tuple(sorted(set(options.action or ("generate",)))),
     )
     made = run(options.file, keys=keys, to=to, host=PublicKeys.load(options.host), terms=terms, out=options.out)
     _show(made, options.json, f"{options.out}: lent, give it to them together with {options.file.name}")
@@ -82,6 +84,7 @@ def delegate(words: Sequence[str]) -> None:
     parser.add_argument("--to", type=Path, required=True, metavar="PUB", help="the .pub file of the tool")
     parser.add_argument("--purpose", action="append", metavar="ID", help="only for this; may be repeated")
     _add_limits(parser, "default: as granted")
+    _add_actions(parser, "default: as granted")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="GRANT", help="the .grant file to write")
     parser.add_json()
     options = parser.parse_args(words)
@@ -91,7 +94,8 @@ def delegate(words: Sequence[str]) -> None:
     from cameo.lending import delegate as run
 
     keys = terminal.load_keys(options.key)
-    narrowed = Narrowing(tuple(options.purpose or ()), **_limits(options))
+    actions = tuple(sorted(set(options.action or ())))
+    narrowed = Narrowing(tuple(options.purpose or ()), **_limits(options), actions=actions)
     made = run(options.grant, keys=keys, to=PublicKeys.load(options.to), narrowed=narrowed, out=options.out)
     _show(made, options.json, f"{options.out}: narrowed, for the tool alone")
 
@@ -150,6 +154,10 @@ def _revoked_lines(done: Revoked, out: Path | None) -> list[str]:
     if out:
         rows.append(("statement", str(out)))
     return [head, *terminal.table(rows)]
+
+
+def _add_actions(parser: VerbParser, default: str) -> None:
+    parser.add_argument("--action", action="append", choices=("generate", "export"), help=f"{default}; may be repeated")
 
 
 def _add_limits(parser: VerbParser, default: str) -> None:

@@ -6,7 +6,6 @@ after the block, exceptions included, the generator's weights are bit for bit wh
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from peft.utils import get_peft_model_state_dict
-from safetensors import SafetensorError
-from safetensors.torch import load
 from torch import Tensor
 
 from cameo.condition.inside import kept_inside
@@ -23,13 +20,12 @@ from cameo.errors import NotVerified, UsageError
 from cameo.generators.base import LineSpeaker, taught
 from cameo.generators.digest import weights_digest
 from cameo.generators.lora import lora_removed, several_meant
+from cameo.generators.lora_file import PREFIX, lora_rank, read_facts, read_tensors
 
 if TYPE_CHECKING:
     from cameo.generators.base import Generator, Identity
 
-PREFIX = "transformer"
 NAME = "cameo-"
-MAX_RANK = 256
 STRONGEST = 2.0  # weight of a LoRA
 
 
@@ -83,7 +79,7 @@ def loaded(
                 if strength:
                     name = f"adapter.{generator.id}.{modality}"
                     names[adapter_name(k, modality)] = strength
-                    _load_lora(generator, modality, tensors[name], _header(parts[name]), adapter_name(k, modality))
+                    _load_lora(generator, modality, tensors[name], read_facts(parts[name]), adapter_name(k, modality))
         if names:
             denoiser.set_adapters(list(names), list(names.values()))
         with kept_inside(denoiser, getattr(generator, "pipe", None)):
@@ -132,23 +128,10 @@ def _strengths(modalities: Sequence[str], weights: Mapping[str, float]) -> dict[
     return {m: float(weights.get(m, 1.0)) for m in modalities}
 
 
-def _header(data: bytes) -> dict[str, str]:
-    size = int.from_bytes(data[:8], "little")
-    metadata = json.loads(data[8 : 8 + size]).get("__metadata__", {})
-    return {str(k): str(v) for k, v in metadata.items()}
-
-
 def _read(data: bytes, name: str, base_digest: str) -> dict[str, Tensor]:
-    try:
-        tensors = load(data)
-        facts = _header(data)
-    except (SafetensorError, ValueError) as error:
-        raise NotVerified(f"{name} is not a safetensors file", "the double is damaged: get it again") from error
-    if facts.get("base_model_sha256") != base_digest:
+    tensors = read_tensors(data, name)
+    if read_facts(data).get("base_model_sha256") != base_digest:
         raise NotVerified(f"{name} was tuned for other base weights than this generator's", "tune the double again")
-    for key, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            raise NotVerified(f"{name} holds a value that is not a number in '{key}'", "tune the double again")
     return tensors
 
 
@@ -179,10 +162,7 @@ def _load_lora(
 
 def _lora_config(facts: dict[str, str], targets: str) -> dict[str, Any]:
     """Take rank and strength from the file, and nothing else: which modules it may touch is the generator's to say."""
-    described = json.loads(facts["lora_adapter_metadata"])
-    rank, alpha = (described[f"{PREFIX}.{key}"] for key in ("r", "lora_alpha"))
-    if type(rank) is not int or not 1 <= rank <= MAX_RANK or alpha != rank:
-        raise ValueError("rank or strength out of bounds")
+    rank = lora_rank(facts)
     return {
         f"{PREFIX}.{key}": value for key, value in {"r": rank, "lora_alpha": rank, "target_modules": targets}.items()
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -68,6 +69,22 @@ def read_choice(name: str) -> Choice:
 def generator_id(name: str) -> str:
     """Return the id under which consent, grants and parts know the generator of this name."""
     return read_choice(name).family
+
+
+def family_targets(family: str) -> Mapping[str, str]:
+    """Return, by modality, the regular expression of the layers that a LoRA of a published family adapts.
+
+    Raises:
+        UsageError: there is no such family, or it ships with cameo, and no other program knows it.
+    """
+    if family in _SHIPPED:
+        hint = f"what was tuned for another one can be: {', '.join(_FAMILIES)}; see: cameo adapt --help"
+        raise UsageError(f"no other program has the {family} generator, so nothing is exported for it", hint)
+    if family not in _FAMILIES:
+        hint = f"the families are: {', '.join(_FAMILIES)}; here they are named without weights"
+        raise UsageError(f"there is no family of generators {family!r}", hint)
+    targets: Mapping[str, str] = _named(_FAMILIES[family][0]).targets
+    return targets
 
 
 def load_generator(name: str) -> Generator:

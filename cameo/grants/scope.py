@@ -32,7 +32,7 @@ class Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         commercial: whether a commercial end is allowed.
     """
 
-    actions: Annotated[tuple[Literal["generate"], ...], msgspec.Meta(min_length=1, max_length=1)]
+    actions: Annotated[tuple[Literal["export", "generate"], ...], msgspec.Meta(min_length=1, max_length=2)]
     purposes: Words
     outputs: Annotated[tuple[Literal["audio", "image", "video"], ...], msgspec.Meta(min_length=1, max_length=3)]
     modalities: Annotated[tuple[Literal["face", "voice"], ...], msgspec.Meta(min_length=1, max_length=2)]
@@ -102,11 +102,13 @@ def require_covered(scope: Scope, use: Use) -> None:
 
 def describe_scope(scope: Scope) -> list[str]:
     """Say in plain words what a scope allows, a line each."""
-    lines = [
-        f"for: {_listed(scope.purposes)}",
-        f"what: {_listed(scope.modalities)} as {_listed(scope.outputs)}, with {_listed(scope.generators)}",
-        "commercially, too" if scope.commercial else "not commercially",
-    ]
+    lines = [f"for: {_listed(scope.purposes)}"]
+    modalities, generators = _listed(scope.modalities), _listed(scope.generators)
+    if "generate" in scope.actions:
+        lines.append(f"what: {modalities} as {_listed(scope.outputs)}, with {generators}")
+    if "export" in scope.actions:
+        lines.append(f"export: {modalities} for {generators}, as a plain file that cannot be called back")
+    lines.append("commercially, too" if scope.commercial else "not commercially")
     limits = []
     if scope.max_uses is not None:
         limits.append(f"{scope.max_uses} use{'s' if scope.max_uses > 1 else ''}")

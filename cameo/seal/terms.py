@@ -34,6 +34,8 @@ PROHIBITIONS: tuple[Prohibition, ...] = (
 # No owner can allow these, not even for themselves.
 ALWAYS_PROHIBITED = frozenset({"minors", "financial-fraud", "identity-fraud"})
 
+Action = Literal["generate", "export"]
+
 Audience = Literal["owner", "approved", "group", "everyone"]
 AUDIENCES: tuple[Audience, ...] = ("owner", "approved", "group", "everyone")  # each includes those before it
 
@@ -46,6 +48,8 @@ _Word = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 class Purpose(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Describe one allowed use. Every default is the narrowest that is still a use.
 
+    `actions` holds "export" only where its owner says so: what is exported leaves the seal for good.
+
     `generators` empty means those the double is tuned for when it is sealed; `valid_from` and `valid_until`
     (both inclusive) default to the day of consent and a year after it.
     """
@@ -53,7 +57,7 @@ class Purpose(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: _Id
     description: Annotated[str, msgspec.Meta(max_length=1024)] = ""
     audience: Audience = "approved"
-    actions: tuple[Literal["generate"], ...] = ("generate",)
+    actions: tuple[Action, ...] = ("generate",)
     outputs: tuple[Literal["video", "image", "audio"], ...] = ("video",)
     modalities: tuple[Literal["face", "voice"], ...] = ("face", "voice")
     generators: Annotated[tuple[_GeneratorId, ...], msgspec.Meta(max_length=30)] = ()
@@ -274,7 +278,8 @@ def any_purpose(terms: ConsentTerms, use: Use, audience: Audience, day: datetime
         else:
             return purpose
     code = next((error.code for error in refusals if error.code != "consent_exceeded"), "consent_exceeded")
-    wanted = f"{' and '.join(use.outputs)} with {_shown([use.generator])} on {day}"
+    what = "exporting what was tuned for" if use.action == "export" else f"{' and '.join(use.outputs)} with"
+    wanted = f"{what} {_shown([use.generator])} on {day}"
     raise NotPermitted(f"the consent in this double does not allow {wanted}", _SEE, code)
 
 

@@ -51,6 +51,12 @@ def sum_up(terms: ConsentTerms, withdrawn: bool = False, lent: int | None = None
     return "; ".join(said)
 
 
+def describe_purpose(terms: ConsentTerms, purpose_id: str) -> str:
+    """Say in one line what the terms allow for a purpose, and what they never allow."""
+    [purpose] = [purpose for purpose in terms.purposes if purpose.id == purpose_id]
+    return f"{_describe_purpose(purpose)}; never: {', '.join(terms.prohibited)}"
+
+
 def day_in_words(day: datetime.date) -> str:
     """Write a date as people say it."""
     return f"{day.day} {day:%B %Y}"
@@ -62,13 +68,22 @@ def _describe_purpose(purpose: Purpose) -> str:
     words = [
         f"{' and '.join(purpose.modalities)} for {about}",
         f"by {_WHO[purpose.audience]}",
-        f"to {' or '.join(purpose.actions)} {' or '.join(purpose.outputs)}",
+        *_doings(purpose),
         f"with {', '.join(purpose.generators)}" if purpose.generators else "with the generators it is tuned for",
         f"{begins}{_until(purpose)}",
         "commercial use allowed" if purpose.commercial else "not commercially",
         "may be passed on once" if purpose.delegable else "not to be passed on",
     ]
     return ", ".join(words)
+
+
+def _doings(purpose: Purpose) -> list[str]:
+    said = []
+    if "generate" in purpose.actions:
+        said.append(f"to generate {' or '.join(purpose.outputs)}")
+    if "export" in purpose.actions:
+        said.append("to export what was tuned as a plain file, which cannot be called back")
+    return said
 
 
 def _describe_words(rule: WordRule) -> str:

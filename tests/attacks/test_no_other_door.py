@@ -140,10 +140,13 @@ TRIED: dict[str, tuple[bool, Callable[[Loot], Any]]] = {
 }
 # These hold what they are given, and open nothing.
 VALUES = {"Borrowed", "ConsentTerms", "GrantTerms", "Narrowing", "Purpose", "Use"}
-HEAVY_VALUES = {"AdaptOptions", "CastMember", "CastOptions", "EnrollOptions", "FilmOptions", "Region", "Shot"}
+HEAVY_VALUES = {
+    "AdaptOptions", "CastMember", "CastOptions", "EnrollOptions", "ExportOptions", "FilmOptions", "Region", "Shot",
+}  # fmt: skip
 PROTOCOLS = {"KeyProvider", "PromptClassifier"}
-# In `test_casting.py` and `test_captures.py` of this folder; whoever holds a grant may pass it on, see the test below.
-ELSEWHERE = {"add_generator", "cast", "enroll", "delegate", "__version__"}
+# In `test_casting.py`, `test_exporting.py` and `test_captures.py` of this folder; whoever holds a grant may pass it on,
+# see the test below.
+ELSEWHERE = {"add_generator", "cast", "enroll", "export", "delegate", "__version__"}
 
 
 def test_every_public_name_is_tried() -> None:

@@ -197,7 +197,7 @@ def test_json_of_keygen(tmp_path: Path, capsys: pytest.CaptureFixture[str], monk
 
 def test_json_of_enroll_and_cast() -> None:
     from cameo.cli.enroll import _value
-    from cameo.records import CastClip, TuningStep
+    from cameo.records import CastClip, ExportedLora, TuningStep
     from cameo.screenplay import Film
 
     made = MagicMock()
@@ -205,4 +205,5 @@ def test_json_of_enroll_and_cast() -> None:
     made.sealed.parts, made.seconds, made.quality.checks = {}, {}, ()
     assert set(_value(made, None)) == json_members("enroll")
     assert {field.name for field in fields(CastClip)} == json_members("cast")
+    assert {field.name for field in fields(ExportedLora)} == json_members("export")
     assert {field.name for field in fields(Film)} == json_members("film")

@@ -50,7 +50,7 @@ def test_the_reference_explains_each_name(name: str) -> None:
 def test_defaults_of_the_workflows() -> None:
     text = section(REFERENCE / "python-api.md", _api_heading("EnrollOptions"))
     assert [codes(row[0])[0] for row in rows(text)] == [field.name for field in fields(cameo.EnrollOptions)]
-    for name in ("enroll", "cast"):
+    for name in ("enroll", "cast", "export"):
         for parameter in inspect.signature(getattr(cameo, name)).parameters.values():
             if parameter.default is not parameter.empty:
                 quoted = f"{parameter.name}={parameter.default!r}".replace("'", '"')

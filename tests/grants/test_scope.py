@@ -50,6 +50,7 @@ def test_narrower_in_any_respect(narrower: dict[str, Any]) -> None:
     ("wider", "said"),
     [
         ({"purposes": ("birthday", "sports")}, "purposes: sports"),
+        ({"actions": ("export", "generate")}, "actions: export"),
         ({"outputs": ("image",)}, "outputs: image"),
         ({"generators": ("reference", "sora")}, "generators: sora"),
         ({"max_uses": 5}, "max_uses: 5, the grant has 4"),
@@ -92,6 +93,7 @@ def test_a_use_within() -> None:
         ({"purpose": "sports"}, "wrong_purpose", "the grant is for birthday, comedy, not for 'sports'"),
         ({"purpose": ""}, "wrong_purpose", "not for ''"),
         ({"action": "train"}, "out_of_scope", "the action train"),
+        ({"action": "export"}, "out_of_scope", "the action export"),
         ({"generator": "sora"}, "out_of_scope", "the generator sora"),
         ({"outputs": ("video", "image")}, "out_of_scope", "the output image"),
         ({"outputs": ()}, "out_of_scope", "the output that is not named"),
@@ -133,6 +135,9 @@ def test_in_plain_words() -> None:
     free = changed(max_uses=None, max_seconds=None, max_pixels=None, commercial=False)
     assert describe_scope(free)[2:] == ["not commercially", "no limit on number, length or size"]
     assert describe_scope(changed(max_uses=1))[3].startswith("at most: 1 use,")
+    leaves = "export: face, voice for reference, wan, as a plain file that cannot be called back"
+    assert describe_scope(changed(actions=("export", "generate")))[1:3] == [describe_scope(WIDE)[1], leaves]
+    assert describe_scope(changed(actions=("export",)))[1] == leaves
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ def test_narrower_terms(new: ConsentTerms) -> None:
         of(OLD, words=(WordRule("exes", ("charles",), "mine"), WordRule("rivals", ("acme",), "mine"))),
         of(OLD, purposes=mine(description="adverts")),
         of(OLD, purposes=mine(audience="approved")),
+        of(OLD, purposes=mine(actions=("generate", "export"))),
         of(OLD, purposes=mine(outputs=("audio",))),
         of(OLD, purposes=mine(modalities=("face", "voice"))),
         of(OLD, purposes=mine(generators=("ltx-2",))),

@@ -34,7 +34,7 @@ from cameo.seal.terms import (
     resolve_terms,
     with_generator,
 )
-from cameo.seal.wording import describe, sum_up
+from cameo.seal.wording import describe, describe_purpose, sum_up
 
 TODAY = datetime.date(2026, 3, 1)
 SMALLEST = '[[purposes]]\nid = "birthday"'
@@ -208,6 +208,7 @@ def test_what_is_allowed_is_allowed() -> None:
         ({"purpose": ""}, "wrong_purpose", "no purpose"),
         ({"purpose": "x\n\x1b[31m" * 100}, "wrong_purpose", "no purpose"),
         ({"action": "train"}, "consent_exceeded", "action train"),
+        ({"action": "export"}, "consent_exceeded", "action export, only generate"),
         ({"outputs": ("video", "audio")}, "consent_exceeded", "output audio"),
         ({"outputs": ()}, "consent_exceeded", "not named"),
         ({"modalities": ("face", "captures")}, "consent_exceeded", "modality captures"),
@@ -300,6 +301,7 @@ def test_a_grant_within_the_consent() -> None:
         ({"purposes": ("advert",)}, "wrong_purpose"),
         ({"purposes": ("birthday", "advert")}, "wrong_purpose"),
         ({"actions": ()}, "consent_exceeded"),
+        ({"actions": ("export", "generate")}, "consent_exceeded"),
         ({"outputs": ("image",)}, "consent_exceeded"),
         ({"purposes": ("mine", "birthday"), "outputs": ("image",)}, "consent_exceeded"),
         ({"purposes": ("mine",), "modalities": ("face", "voice")}, "consent_exceeded"),
@@ -328,6 +330,29 @@ def test_a_grant_ends_with_the_consent_and_goes_no_further() -> None:
 
 
 # In words.
+
+
+def test_exporting_is_said_by_nobody_but_the_owner_and_then_in_plain_words() -> None:
+    assert all("export" not in purpose.actions for purpose in DEFAULT_TERMS.purposes)
+    said = 'actions = ["generate", "export"]'
+    plain, both, alone = (
+        resolve_terms(parse_terms(f'[[purposes]]\nid = "birthday"\n{actions}'), ["wan"], TODAY)
+        for actions in ("", said, said.replace('"generate", ', ""))
+    )
+    leaves = "to export what was tuned as a plain file, which cannot be called back"
+    assert "export" not in describe(plain)[0]
+    assert f", to generate video, {leaves}, with wan, " in describe(both)[0]
+    assert f", {leaves}, with wan, " in describe(alone)[0]
+    assert "to generate" not in describe(alone)[0]
+    assert describe_purpose(both, "birthday") == f"{describe(both)[0]}; {describe(both)[1]}"
+    use = dataclasses.replace(USE, action="export", purpose="", generator="wan", modalities=("face",))
+    assert any_purpose(both, use, "approved", TODAY).id == "birthday"
+    with pytest.raises(NotPermitted, match="does not allow exporting what was tuned for wan on"):
+        any_purpose(plain, use, "approved", TODAY)
+    with pytest.raises(UsageError, match="birthday allows nothing"):
+        parse_terms('[[purposes]]\nid = "birthday"\nactions = []')
+    with pytest.raises(UsageError):
+        parse_terms('[[purposes]]\nid = "birthday"\nactions = ["train"]')
 
 
 def test_the_sum_of_it() -> None:

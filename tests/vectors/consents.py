@@ -19,6 +19,11 @@ def consents() -> Iterator[Vector]:
     """Vectors of kind "consent"."""
     one = Double()
     yield _consent("ok", "ok", "given", one.consent())
+    allowed = one.record()
+    allowed["terms"]["purposes"][0]["actions"] = ["generate", "export"]
+    record = compact(allowed)
+    event = envelope(EVENT_TYPE, one.event("given", record), ADA)
+    yield _consent("ok-export", "ok", "to a plain file, too", one.consent_file(record, [event]))
     yield _consent("other-double", "spliced", "the record of another double", Double("two").consent())
     yield _consent("other-owner", "spliced", "the record of another person", one.consent(), EVE)
     yield from _events(one)

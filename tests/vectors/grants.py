@@ -32,6 +32,8 @@ def grants() -> Iterator[Vector]:
     both = grant(scope={**SCOPE, "modalities": ["face", "voice"]}, keys=[*claims.grant_claims()["keys"], voice])
     yield _grant("ok-two-modalities", "ok", "face and voice", both)
     yield _grant("ok-no-limits", "ok", "nothing is counted or measured", grant(scope=no_limits))
+    exported = {**no_limits, "actions": ["export", "generate"]}
+    yield _grant("ok-export", "ok", "clips, and a plain file of what was tuned", grant(scope=exported))
     yield from _headers()
     yield from _spellings()
     yield from _contents()
@@ -179,6 +181,7 @@ def delegations() -> Iterator[Vector]:
     same = delegation(parent, scope=SCOPE, exp=NOW + DAY, nbf=NOW - DAY)
     yield _delegated("ok-not-narrower", "ok", "a tool may do all that the friend may", parent, same)
     for name, change in (
+        ("actions", {"actions": ["export"]}),
         ("purposes", {"purposes": ["birthday", "politics"]}),
         ("outputs", {"outputs": ["image"]}),
         ("generators", {"generators": ["reference", "other"]}),
@@ -280,6 +283,7 @@ def proofs() -> Iterator[Vector]:
     for name, code, asked in (
         ("wrong-purpose", "wrong_purpose", {"purpose": "politics"}),
         ("other-action", "out_of_scope", {"action": "train"}),
+        ("export", "out_of_scope", {"action": "export", "prompt": "", "seconds": 0.0, "pixels": 0}),
         ("other-output", "out_of_scope", {"outputs": ["image"]}),
         ("no-output", "out_of_scope", {"outputs": []}),
         ("other-generator", "out_of_scope", {"generator": "ltx2"}),
