@@ -35,7 +35,7 @@ from safetensors.torch import load
 
 from benchmarks.ablation_plot import draw_rows
 from benchmarks.shots import Scorer, Shot, interval, mean_of
-from cameo.adapt.copying import CopyControl
+from cameo.copying import CopyControl
 from cameo.adapt.judge import Judges
 from cameo.adapt.others import rendered_people
 from cameo.adapt.recipe import Recipe
