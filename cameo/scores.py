@@ -1,6 +1,7 @@
 """Frozen values of a measurement of likeness, from single clips to systems; arrays are annotated only.
 
-A number that could not be measured is NaN, and null in JSON. `measure` is the key of a recogniser in `Fidelity.measures`.
+A number that could not be measured is NaN, and null in JSON. A `measure` is the key of a recogniser, see
+`Fidelity.measures`.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ _TOO_LARGE = "use pictures of 4K or less"
 class ClipPicture(NamedTuple):
     """Hold one picture of a clip: its number from 0, its time from the first one, and `[H, W, 3]` uint8 RGB."""
 
-    index: int
+    number: int
     time_s: float
     picture: UInt8
 
@@ -122,8 +122,8 @@ def _upright(frame: av.VideoFrame, stream: VideoStream) -> UInt8:
     _require_pixels(frame.width, frame.height)
     width, height = max(1, round(frame.width * float(stream.sample_aspect_ratio or 1))), frame.height
     scale = min(1.0, LONG_SIDE / max(width, height))
-    size = {"width": max(1, round(width * scale)), "height": max(1, round(height * scale))}
-    picture = frame.to_ndarray(format="rgb24", interpolation=Interpolation.AREA, **size)
+    width, height = max(1, round(width * scale)), max(1, round(height * scale))
+    picture = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation=Interpolation.AREA)
     return np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90) % 4))
 
 

@@ -43,6 +43,7 @@ def drawn_means(values: Sequence[Float64], rows: Int64, random: np.random.Genera
     Args:
         values: for every person `[n]` values, at least one.
         rows: of `drawn_people`; the same rows for two systems pair them by person.
+        random: for what is drawn within a person.
     """
     means = np.empty(rows.shape)
     for person, own in enumerate(values):
@@ -95,8 +96,10 @@ def estimate_difference(
     """Estimate by how much the mean of `first` is above that of `second`, drawing the same people for both.
 
     Args:
-        first, second: for every person `[n]` values; whoever lacks in either is left out.
+        first: for every person `[n]` values; whoever lacks in either is left out.
+        second: the same of the other side.
         paired: for every person, whether the values of both belong together one by one and are drawn together.
+        seed: of the drawing.
     """
     left, right = [], []
     for one, other, together in zip(first, second, paired, strict=True):

@@ -56,7 +56,8 @@ def frame_numbers(total: int, count: int, start: float = 0.0, end: float = 1.0) 
     Args:
         total: frames of the clip, at least 1.
         count: how many numbers.
-        start, end: the part, as shares of the clip.
+        start: where the part begins, as a share of the clip.
+        end: where it ends.
 
     Source: both scripts of `PROTOCOLS`, `np.linspace(0, total - 1, count, dtype=int)`.
     """

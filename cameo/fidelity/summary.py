@@ -12,7 +12,7 @@ import numpy as np
 
 from cameo.fidelity.intervals import estimate, estimate_closed, estimate_difference
 from cameo.fidelity.looks import POSES, TURNED_DEG
-from cameo.scores import FIRST, ClipScore, Difference, Estimate, PersonRow, PoseRow, RealScore, Row, SystemScore
+from cameo.scores import FIRST, ClipScore, Difference, PersonRow, PoseRow, RealScore, Row, SystemScore
 
 if TYPE_CHECKING:
     from cameo.records import Float32, Float64
@@ -88,8 +88,10 @@ def consistency(scored: Scored) -> dict[str, tuple[float, ...]]:
     for film, person in sorted({(clip.film, clip.person) for clip in scored.clips if clip.film}):
         names = [c.clip for c in scored.clips if (c.film, c.person) == (film, person)]
         shown = [scored.directions[name] for name in names if name in scored.directions]
-        pairs = tuple(float(a @ b) for a, b in combinations(shown, 2))
-        found[person] = (*found.get(person, ()), *pairs)
+        if len(shown) > 1:
+            rows = np.stack(shown)
+            pairs = (rows @ rows.T)[np.triu_indices(len(rows), 1)]
+            found[person] = (*found.get(person, ()), *pairs.tolist())
     return found
 
 
