@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,9 +39,11 @@ Seen = Callable[[float, "UInt8", "FaceReading | None"], None]
 REFERENCE_PART, REAL_PART = (0.0, 0.6), (0.75, 1.0)
 REFERENCE_FRAMES = 16  # of each such clip
 LEAST_FOR_COPYING = 8  # reference frames and real frames each: below, a nearest one says nothing
-# By which faces of real frames are brought to the size of generated ones: four steps to a doubling, so that clips of
-# about one size share what was looked at.
-_STEPS_PER_OCTAVE = 4
+# Faces of real frames are brought to the size of generated ones in steps of the square root of 2, so that people whose
+# clips are of about one size share what was looked at.
+_STEPS_PER_OCTAVE = 2
+# Real frames of other people that are held against a person, all others together, and of each at least and at most.
+_FLOOR_FRAMES, _OF_EACH = 96, (2, 8)
 _LEAST_SIDE = 16
 
 
@@ -106,14 +108,15 @@ class Person:
         reference: how many frames there are, and with how many faces.
         vectors: by measure, the unit vector `[D]` of the reference; a measure that found no face in it is missing.
         copies: compares with the reference frames; None where there are too few.
-        real: the held-out real frames, by the size to which faces were shrunk, 0 as they are.
+        real: the held-out real frames, by the size to which faces were shrunk and how many frames of a recording were
+            looked at; 0 and 0 for all of them as they are.
     """
 
     files: PersonFiles
     reference: Reference
     vectors: Mapping[str, Float32]
     copies: CopyControl | None
-    real: dict[float, RealLooks] = field(default_factory=dict)
+    real: dict[tuple[float, int], RealLooks] = field(default_factory=dict)
 
 
 class People:
@@ -145,19 +148,26 @@ class People:
             if seen is not None:
                 crops.append(seen.crop)
         held: list[UInt8] = []
-        looks = self._recordings(real, 1.0, held)
+        looks = self._recordings(real, 1.0, self._frames, held)
         enough = min(len(crops), len(held)) >= LEAST_FOR_COPYING
         copies = CopyControl(np.stack(crops), np.stack(held)) if enough else None
         reference = Reference(references.person, frames, len(rows.get(FIRST, ())), sum(map(len, looks)))
         means = {measure: mean_direction(np.stack(some)) for measure, some in rows.items()}
-        return Person(real, reference, means, copies, {0.0: RealLooks(references.person, 1.0, looks)})
+        return Person(real, reference, means, copies, {(0.0, 0): RealLooks(references.person, 1.0, looks)})
 
-    def real_at(self, person: Person, eyes_px: float) -> RealLooks:
+    def strangers_at(self, people: Sequence[Person], eyes_px: float) -> list[RealLooks]:
+        """Look at some real frames of every one of other people, with their faces about as large as given."""
+        least, most = _OF_EACH
+        frames = min(most, max(least, _FLOOR_FRAMES // max(1, len(people))))
+        return [self.real_at(person, eyes_px, frames) for person in people]
+
+    def real_at(self, person: Person, eyes_px: float, frames: int | None = None) -> RealLooks:
         """Look at a person's real frames with their faces about as large as given, never enlarged; NaN is as they are.
 
-        Faces are compared by the median distance between the eyes.
+        Faces are compared by the median distance between the eyes. `frames` of every recording are looked at, as many
+        as the protocol's without.
         """
-        plain = person.real[0.0]
+        plain, count = person.real[0.0, 0], frames or self._frames
         own = np.concatenate([looks.eyes_px for looks in plain.recordings]) if plain.recordings else np.zeros(0)
         if not (np.isfinite(own).any() and np.isfinite(eyes_px) and eyes_px > 0):
             return plain
@@ -165,10 +175,10 @@ class People:
         scale = size / float(np.nanmedian(own))
         if scale >= 1:
             return plain
-        if size not in person.real:
-            looks = self._recordings(person.files, scale, None)
-            person.real[size] = RealLooks(plain.person, scale, looks)
-        return person.real[size]
+        if (size, count) not in person.real:
+            looks = self._recordings(person.files, scale, count, None)
+            person.real[size, count] = RealLooks(plain.person, scale, looks)
+        return person.real[size, count]
 
     def _references(self, files: PersonFiles) -> Iterator[UInt8]:
         """Read reference pictures; as published, the first one only."""
@@ -179,7 +189,7 @@ class People:
                 if self._one:
                     return
 
-    def _recordings(self, files: PersonFiles, scale: float, crops: list[UInt8] | None) -> tuple[Looks, ...]:
+    def _recordings(self, files: PersonFiles, scale: float, count: int, crops: list[UInt8] | None) -> tuple[Looks, ...]:
         """Look at real recordings: all photographs are one, every clip is one; crops of faces are handed out."""
         part = (0.0, 1.0) if self._apart else REAL_PART
         photos = Looks()
@@ -188,7 +198,7 @@ class People:
             self._look(photos, self._tried(path, 1, part), scale, crops)
         for path in files.clips:
             found.append(Looks())
-            self._look(found[-1], self._tried(path, self._frames, part), scale, crops)
+            self._look(found[-1], self._tried(path, count, part), scale, crops)
         return tuple(looks for looks in found if len(looks))
 
     def _look(

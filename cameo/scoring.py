@@ -195,7 +195,7 @@ class _Bench:
             _tell(self._progress, f"real frames at the size of {system}: {name}", k / len(shown))
             sizes = [clip.eyes_px for clip in clips if clip.person == name and math.isfinite(clip.eyes_px)]
             eyes = float(np.median(sizes)) if sizes else math.nan
-            others = [self.met.real_at(self.people[other], eyes) for other in self.people if other != name]
+            others = self.met.strangers_at([self.people[other] for other in self.people if other != name], eyes)
             own = self.met.real_at(self.people[name], eyes)
             yield score_real(system, own, others, self.people[name].vectors, self.rules)
 

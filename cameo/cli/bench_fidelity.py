@@ -68,7 +68,7 @@ def read_systems(words: Sequence[str]) -> dict[str, Path]:
 def _read(words: Sequence[str]) -> argparse.Namespace:
     parser = VerbParser(
         "bench fidelity",
-        "Score how much generated clips look like the people they are of, between other people and their real clips.\n\n"
+        "Score how much generated clips look like people, between other people and their own real clips.\n\n"
         "CLIPS: a folder with PERSON/*.mp4 or PERSON-anything.mp4, or a CSV file clip,person[,film]. Several are\n"
         "compared: own=FOLDER base=FOLDER. PEOPLE: a folder with PERSON.jpg, PERSON.mp4, or PERSON/ with several.",
     )

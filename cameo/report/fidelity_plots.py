@@ -59,9 +59,9 @@ def plot_people(made: Fidelity) -> Markup:
         width = min(0.8, 0.22 * len(made.systems) + 0.2)
         for at, person in enumerate(people):
             found = [row for system in made.systems for row in system.people if row.person == person]
-            for label, colour, values in (
-                (REAL, GOOD, [row.ceiling[FIRST] for row in found]), (OTHERS, OTHER, [row.floor[FIRST] for row in found]),
-            ):  # fmt: skip
+            sides = ((REAL, GOOD, [row.ceiling for row in found]), (OTHERS, OTHER, [row.floor for row in found]))
+            for label, colour, rows_of in sides:
+                values = [row[FIRST] for row in rows_of]
                 known = [value for value in values if math.isfinite(value)]
                 if known:
                     span = (at - width / 2, at + width / 2)

@@ -98,9 +98,9 @@ def behaviour_table(made: Fidelity) -> Table:
             )
         )  # fmt: skip
     note = (
-        f"By {_first(made).title}. Turned is by 15° or more. The change is from a clip's first to its last quarter. Clip "
-        "to clip is the cosine between clips of one film, beside that of a real recording to its reference. Copying is how "
-        "often a frame singles out one reference frame more than real frames do: 0.5 is none, 1 a copy."
+        f"By {_first(made).title}. Turned is by 15° or more. The change is from a clip's first to its last quarter. "
+        "Clip to clip is the cosine between clips of one film, beside that of a real recording to its reference. "
+        "Copying is how often a frame singles out one reference frame more than real frames do: 0.5 is none, 1 a copy."
     )
     return Table("Poses, time, copies", head, tuple(rows), note)
 

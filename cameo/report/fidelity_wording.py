@@ -34,8 +34,8 @@ def describe_method(made: Fidelity) -> list[str]:
         if notice := licence_notice(measure.encoder, measure.licence):
             lines.append(f"{notice}.")
     lines += [
-        f"{one.person}: {one.faces} of {one.frames} reference frames have a face; {one.real_frames} real frames were held "
-        "out."
+        f"{one.person}: {one.faces} of {one.frames} reference frames have a face; "
+        f"{one.real_frames} real frames were held out."
         for one in made.references
     ]
     lines.append("Intervals are 95 % bootstrap intervals over people and, within each, their clips.")
