@@ -106,7 +106,7 @@ class Person:
 
     Attributes:
         reference: how many frames there are, and with how many faces.
-        vectors: by measure, the unit vector `[D]` of the reference; a measure that found no face in it is missing.
+        vectors: by measure, the unit vector `[D]` of the reference; None where that recogniser found no face in it.
         copies: compares with the reference frames; None where there are too few.
         real: the held-out real frames, by the size to which faces were shrunk and how many frames of a recording were
             looked at; 0 and 0 for all of them as they are.
@@ -114,7 +114,7 @@ class Person:
 
     files: PersonFiles
     reference: Reference
-    vectors: Mapping[str, Float32]
+    vectors: Mapping[str, Float32 | None]
     copies: CopyControl | None
     real: dict[tuple[float, int], RealLooks] = field(default_factory=dict)
 
@@ -152,7 +152,8 @@ class People:
         enough = min(len(crops), len(held)) >= LEAST_FOR_COPYING
         copies = CopyControl(np.stack(crops), np.stack(held)) if enough else None
         reference = Reference(references.person, frames, len(rows.get(FIRST, ())), sum(map(len, looks)))
-        means = {measure: mean_direction(np.stack(some)) for measure, some in rows.items()}
+        keys = [measure.key for measure in self._readers.measures]
+        means = {key: mean_direction(np.stack(rows[key])) if key in rows else None for key in keys}
         return Person(real, reference, means, copies, {(0.0, 0): RealLooks(references.person, 1.0, looks)})
 
     def strangers_at(self, people: Sequence[Person], eyes_px: float) -> list[RealLooks]:
@@ -173,7 +174,7 @@ class People:
             return plain
         size = float(2.0 ** (np.round(_STEPS_PER_OCTAVE * np.log2(eyes_px)) / _STEPS_PER_OCTAVE))
         scale = size / float(np.nanmedian(own))
-        if scale >= 1:
+        if scale > 2 ** (-0.5 / _STEPS_PER_OCTAVE):  # as large, within half a step
             return plain
         if (size, count) not in person.real:
             looks = self._recordings(person.files, scale, count, None)

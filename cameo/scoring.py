@@ -162,11 +162,21 @@ class _Bench:
         self.shown.append(gallery.shown())
         return Scored(system, clips, directions, {real.person: real for real in self._real(system, clips)})
 
+    def blind(self) -> list[str]:
+        """Say which recognisers found no face in whose reference."""
+        titles = {measure.key: measure.title for measure in self.readers.measures}
+        return [
+            f"{titles[key]}: {name}"
+            for name, person in self.people.items()
+            for key, vector in person.vectors.items()
+            if vector is None
+        ]
+
     def _clip(self, file: ClipFile, gallery: _Gallery) -> tuple[ClipScore, Float32 | None]:
         person = self.people[file.person]
-        missing = [measure.title for measure in self.readers.measures if measure.key not in person.vectors]
-        if missing:
-            raise ClipError(f"there is no face in the reference of {file.person}, by {missing[0]}")
+        reference = person.vectors[FIRST]
+        if reference is None:
+            raise ClipError(f"there is no face in the reference of {file.person}")
         crops: list[UInt8] = []
         wall = gallery.begin()
         size = (0, 0)
@@ -177,7 +187,7 @@ class _Bench:
             if reading is not None:
                 if person.copies is not None:
                     crops.append(reading.crop)
-                likeness = float(reading.vector @ person.vectors[FIRST])
+                likeness = float(reading.vector @ reference)
                 wall(FrameShown(file.system, file.person, file.name, time_s, likeness, _portrait(picture, reading)))
 
         looks = look_at_clip(file, self.readers, self.rules.protocol.frames, seen)
@@ -255,7 +265,7 @@ def _result(bench: _Bench, chosen: FidelityOptions, scored: Sequence[Scored], sk
         versions={"cameo": __version__, **{name: version(name) for name in _LIBRARIES}},
         shown=tuple(one for one in bench.shown if one.best),
     )
-    return replace(made, notes=notes_on(made, bench.readers.assurance, bench.damaged))
+    return replace(made, notes=notes_on(made, bench.readers.assurance, bench.damaged, bench.blind()))
 
 
 def _require_scored(scored: Sequence[Scored], skipped: Sequence[Skipped]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -33,19 +34,26 @@ class Rules:
 
 
 def score_clip(
-    file: ClipFile, looks: Looks, references: Mapping[str, Float32], rules: Rules, size: tuple[int, int], copying: float
+    file: ClipFile,
+    looks: Looks,
+    references: Mapping[str, Float32 | None],
+    rules: Rules,
+    size: tuple[int, int],
+    copying: float,
 ) -> ClipScore:
     """Score a clip.
 
     Args:
         file: which.
         looks: what was seen in it.
-        references: by measure, the unit vector `[D]` that stands for the person.
+        references: by measure, the unit vector `[D]` that stands for the person; None where that recogniser found no
+            face in the reference, and so can say nothing.
         rules: how.
         size: width and height in pixels.
         copying: see `ClipScore`.
     """
     cosines = {measure: looks.cosines(measure, reference) for measure, reference in references.items()}
+    blind = {measure for measure, reference in references.items() if reference is None}
     eyes = looks.eyes_px
     return ClipScore(
         system=file.system,
@@ -59,8 +67,8 @@ def score_clip(
         likeness={measure: _rounded(values) for measure, values in cosines.items()},
         yaw_deg=_rounded(looks.yaw_deg, 1),
         eyes_px=float(np.nanmedian(eyes)) if np.isfinite(eyes).any() else float("nan"),
-        score={measure: rules.score(measure, values) for measure, values in cosines.items()},
-        strict={measure: strict_facesim(values) for measure, values in cosines.items()},
+        score={m: math.nan if m in blind else rules.score(m, values) for m, values in cosines.items()},
+        strict={m: math.nan if m in blind else strict_facesim(values) for m, values in cosines.items()},
         found={measure: float(looks.found(measure).mean()) for measure in cosines},
         poses=looks.poses(np.maximum(cosines[FIRST], 0.0)),
         drift=drift(looks, cosines[FIRST]),
@@ -96,7 +104,7 @@ class RealLooks:
 
 
 def score_real(
-    system: str, own: RealLooks, others: Sequence[RealLooks], references: Mapping[str, Float32], rules: Rules
+    system: str, own: RealLooks, others: Sequence[RealLooks], references: Mapping[str, Float32 | None], rules: Rules
 ) -> RealScore:
     """Score real frames against a person's reference: their own for the ceiling, those of others for the floor."""
     likeness = [np.maximum(looks.cosines(FIRST, references[FIRST]), 0.0) for looks in own.recordings]
@@ -106,6 +114,8 @@ def score_real(
     found = np.concatenate([looks.found(FIRST) for looks in own.recordings]) if own.recordings else np.zeros(0)
 
     def scored(some: RealLooks, measure: str) -> list[float]:
+        if references[measure] is None:
+            return []
         return [rules.score(measure, looks.cosines(measure, references[measure])) for looks in some.recordings]
 
     return RealScore(
@@ -115,14 +125,18 @@ def score_real(
         eyes_px=float(np.nanmedian(eyes)) if np.isfinite(eyes).any() else float("nan"),
         ceiling={measure: tuple(scored(own, measure)) for measure in references},
         floor={
-            measure: tuple(float(np.mean(scored(other, measure))) for other in others if other.recordings)
+            measure: tuple(float(np.mean(values)) for other in others if (values := scored(other, measure)))
             for measure in references
         },
         found=float(found.mean()) if len(found) else float("nan"),
         poses=_pooled_poses(own.recordings, likeness),
         slopes_per_s=tuple(one.slope_per_s for one in drifts if one is not None),
-        kept=float(np.mean([mean @ references[FIRST] for mean in means])) if means else float("nan"),
+        kept=_mean_cosine(means, references[FIRST]),
     )
+
+
+def _mean_cosine(rows: Sequence[Float32], reference: Float32 | None) -> float:
+    return float((np.stack(rows) @ reference).mean()) if rows and reference is not None else math.nan
 
 
 def _pooled_poses(recordings: Sequence[Looks], likeness: Sequence[Float64]) -> dict[str, float]:

@@ -60,10 +60,11 @@ class Looks:
         """`[N]` whether that recogniser found a face."""
         return np.array([vector is not None for vector in self._vectors.get(measure, [])], bool)
 
-    def cosines(self, measure: str, reference: Float32) -> Float64:
-        """`[N]` cosine of each frame to a unit vector `[D]`; NaN without a face."""
+    def cosines(self, measure: str, reference: Float32 | None) -> Float64:
+        """`[N]` cosine of each frame to a unit vector `[D]`; NaN without a face, or without a reference."""
         vectors = self._vectors.get(measure, [])
-        return np.array([np.nan if v is None else float(v @ reference) for v in vectors], np.float64)
+        pairs = ((v, reference) for v in vectors)
+        return np.array([np.nan if v is None or r is None else float(v @ r) for v, r in pairs], np.float64)
 
     def direction(self, measure: str, part: slice = slice(None)) -> Float32 | None:
         """Mean direction `[D]` of the faces in a part of the frames; None without any."""

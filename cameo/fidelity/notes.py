@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 FEW_PEOPLE = 5  # with fewer, a bootstrap over people is too narrow. Source: chosen; 5 people give 126 different draws
 
 
-def notes_on(made: Fidelity, assurance: str, damaged: Sequence[str]) -> tuple[str, ...]:
+def notes_on(made: Fidelity, assurance: str, damaged: Sequence[str], blind: Sequence[str]) -> tuple[str, ...]:
     """List what to know, in sentences.
 
     Args:
         made: the measurement.
         assurance: of the first recogniser.
         damaged: clips of which fewer frames could be decoded than were asked for.
+        blind: recognisers and people in whose reference they found no face.
     """
-    return (*_on_numbers(made, assurance), *_on_people(made), *_on_clips(made, damaged))
+    return (*_on_numbers(made, assurance), *_on_people(made), *_on_clips(made, damaged, blind))
 
 
 def _on_numbers(made: Fidelity, assurance: str) -> Iterator[str]:
@@ -69,7 +70,9 @@ def _is_enlarged(made: Fidelity, person: str, system: str) -> bool:
     return bool(sizes) and sizes[len(sizes) // 2] > 1.5 * real.eyes_px
 
 
-def _on_clips(made: Fidelity, damaged: Sequence[str]) -> Iterator[str]:
+def _on_clips(made: Fidelity, damaged: Sequence[str], blind: Sequence[str]) -> Iterator[str]:
+    if blind:
+        yield f"No face was found in a reference, so nothing is said by or of: {', '.join(blind)}."
     for system in made.systems:
         if system.faceless:
             yield f"{system.system}: no face in any frame of {system.faceless} of {system.clips} clips, which score 0."

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import cv2
 import numpy as np
-import onnx
 import pytest
 
 from cameo.capture.stills import count_pictures, read_photo, read_pictures
 from cameo.media import write_mp4
 from cameo.scoring import FidelityOptions, score_fidelity
-from tests.embed.packs import write_recogniser
 from tests.fidelity import by_hand
-from tests.fidelity.conftest import BARE, Stage, frame, write_photo
+from tests.fidelity.conftest import Stage, frame, write_photo
 
 REAL_PACK = Path(__file__).parents[3] / "shared" / "models" / "insightface" / "models" / "edge_s"
 MEDIA = Path(__file__).parents[3] / "shared" / "media"
@@ -30,11 +29,11 @@ def frames_of(clip: Path, count: int) -> list[np.ndarray]:
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clip that drifts to somebody else, with frames without a face and one whose face only a margin shows."""
     folder = tmp_path_factory.mktemp("clip")
-    weights = np.linspace(0, 1, 40)[:, None, None, None]
-    frames = np.stack([frame(1, 3 + k % 4, 4) for k in range(40)]) * (1 - weights)
-    frames = (frames + np.stack([frame(9, 3 + k % 4, 4) for k in range(40)]) * weights).astype(np.uint8)
+    weights = np.linspace(0, 0.6, 40)[:, None, None, None]
+    own, other = (np.stack([frame(seed, 3 + k % 4, 4) for k in range(40)]) for seed in (1, 9))
+    frames = (own * (1 - weights) + other * weights).astype(np.uint8)
     frames[5:9] = 0
-    write_mp4(folder / "ada.mp4", frames, 8)
+    write_mp4(folder / "ada.mp4", np.asarray(frames, np.uint8), 8)
     return folder / "ada.mp4"
 
 
@@ -51,7 +50,8 @@ def test_packs_of_random_weights(
     arc, cur = by_hand.facesim(stage.pack, stage.curricular, read_photo(reference), frames_of(clip, count))
     assert made.score["first"] == pytest.approx(arc, abs=1e-3)
     assert made.score["curricularface"] == pytest.approx(cur, abs=1e-3)
-    assert 0.2 < arc < 1 and 0.2 < cur < 1
+    assert all(0.2 < score < 0.9 for score in (arc, cur))
+    assert all(min(filter(math.isfinite, cosines)) > 0 for cosines in made.likeness.values())  # the slip is not met
     assert 0.5 < made.found["first"] < 1
 
 
@@ -73,32 +73,15 @@ def test_a_real_pack_on_real_clips(stage: Stage, tmp_path: Path) -> None:
     assert arc > 0.5
 
 
-def blind_to_what_all_share(stage: Stage, path: Path) -> Path:
-    """Write a recogniser of random weights that sees only what is around the square: its cosines go below zero."""
-    app = by_hand.open_pack(stage.pack)
-    found = by_hand.find(app, frame(BARE))
-    assert found is not None
-    square = found[1].reshape(3, 14, 8, 14, 8).mean((2, 4)).reshape(1, -1)
-    basis, _ = np.linalg.qr(np.concatenate([square, np.eye(3).repeat(14 * 14, 1)]).T)
-    write_recogniser(path, seed=7)
-    model = onnx.load(str(path))
-    weight = next(tensor for tensor in model.graph.initializer if tensor.name == "weight")
-    values = onnx.numpy_helper.to_array(weight)
-    weight.CopyFrom(onnx.numpy_helper.from_array(values - (basis @ (basis.T @ values)).astype(np.float32), "weight"))
-    onnx.save(model, str(path))
-    return path
-
-
 def test_the_slip_of_the_published_script(stage: Stage, tmp_path: Path) -> None:
     """CurricularFace frames of likeness 0 vanish from the published mean of OpenS2V, and from no other."""
     write_photo(tmp_path / "people" / "ada.png", 1)
-    curricular = blind_to_what_all_share(stage, tmp_path / "blind.onnx")
-    for k in range(12):  # strangers, some of whose cosines are below zero
+    for k in range(5):  # strangers, some of whose cosines are below zero
         (tmp_path / "clips").mkdir(exist_ok=True)
         write_mp4(tmp_path / "clips" / f"ada-{k}.mp4", np.stack([frame(20 + k), frame(40 + k), frame(60 + k)]), 8)
 
     def scores(protocol: str, as_published: bool) -> list[dict[str, float]]:
-        options = FidelityOptions(protocol, as_published, stage.model, "", curricular)
+        options = FidelityOptions(protocol, as_published, stage.model, "", stage.curricular)
         made = score_fidelity(tmp_path / "clips", tmp_path / "people", options=options)
         return [
             {**clip.score, "zeros": float(np.mean(np.array(clip.likeness["curricularface"]) <= 0))}
