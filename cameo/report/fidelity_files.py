@@ -49,13 +49,13 @@ def as_csv(made: Fidelity) -> str:
 
 def as_markdown(made: Fidelity) -> str:
     """Write the tables, with what was found before them and how below."""
-    parts = ["# Likeness of generated clips", "\n".join(f"- {line}" for line in conclude_fidelity(made))]
+    parts = ["# Likeness of generated clips", "\n".join(f"- {_cell(line)}" for line in conclude_fidelity(made))]
     for table in tables_of(made):
         parts += [f"## {table.title}", _pipes(table), table.note]
     if made.skipped:
         lines = "\n".join(f"- {_cell(one.file)}: {_cell(one.reason)}" for one in made.skipped)
         parts += ["## Left out", lines]
-    parts += ["## How it was measured", "\n".join(f"- {line}" for line in describe_method(made))]
+    parts += ["## How it was measured", "\n".join(f"- {_cell(line)}" for line in describe_method(made))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -74,5 +74,5 @@ def _pipes(table: Table) -> str:
 
 
 def _cell(text: str) -> str:
-    """Escape what would end a cell or begin markup."""
+    """Bring to one line, and escape what would end a cell or begin markup."""
     return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "\\`")

@@ -49,12 +49,10 @@ def _come(system: SystemScore) -> str:
     told = f"{system.system}: likeness {two(row.likeness.value)}"
     if math.isfinite(row.likeness.low):
         told += f" ({interval(row.likeness)})"
-    known = [(f"real clips {two(row.ceiling.value)}", row.ceiling), (f"other people {two(row.floor.value)}", row.floor)]
-    beside = [words for words, one in known if math.isfinite(one.value)]
-    if beside:
-        told += f", where {' and '.join(beside)}" + (" have" if len(beside) > 1 else " has")
-    if math.isfinite(row.closed.value):
-        told += f"; {percent(row.closed.value)} of the way"
+    known = (("real clips", row.ceiling.value), ("other people", row.floor.value))
+    beside = ", ".join(f"{what} {two(value)}" for what, value in known if math.isfinite(value))
+    told += f"; to compare: {beside}" if beside else ""
+    told += f", which makes {percent(row.closed.value)} of the way" if math.isfinite(row.closed.value) else ""
     return f"{told}. Faces were found in {percent(row.found.value)} of the frames."
 
 
