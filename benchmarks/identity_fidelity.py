@@ -25,7 +25,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -56,7 +56,7 @@ OWN, AIDED, BASE = "own", "own + references", "base"
 SYSTEMS = {OWN: "own", AIDED: "aided", BASE: "base"}  # to the folders of their clips
 PEOPLE, REAL = "people", "real"
 BASE_AT_MOST = 0.25  # of the way from floor to ceiling: what still counts as knowing nobody. Source: chosen
-QUICK = {"steps": 30, "judge_every": 15, "judged_frames": 16}
+QUICK: dict[str, Any] = {"steps": 30, "judge_every": 15, "judged_frames": 16}
 
 
 def generated(

@@ -61,20 +61,23 @@ def read_photo(path: StrPath) -> UInt8:
 
 
 def count_pictures(path: StrPath) -> int:
-    """Count the pictures that a clip lists.
+    """Count the pictures of a clip that are shown.
 
     Raises:
         UsageError: there is no such file.
-        ClipError: it cannot be read, has no picture, or more than `MOST_PICTURES`.
+        ClipError: it cannot be read, has no picture, fewer than it declares, or more than `MOST_PICTURES`.
     """
-    count = 0
+    count = stored = 0
     with open_recording(path, CLIP_HINT) as container:
         stream = picture_stream(container)
         _require_size(stream)
         for packet in container.demux(stream):
+            stored += bool(packet.size)
             count += bool(packet.size) and not packet.is_discard
-            if count > MOST_PICTURES:
+            if stored > MOST_PICTURES:
                 raise ClipError(f"it has more than {MOST_PICTURES} pictures", "cut it into shorter clips")
+        if stored < stream.frames:
+            raise ClipError(f"the file is truncated, {stored} of {stream.frames} pictures are there", "copy it again")
     if not count:
         raise ClipError(f"{path}: there is no picture in it", CLIP_HINT)
     return count
