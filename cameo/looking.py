@@ -19,7 +19,7 @@ from cameo.embed.face import load_face_encoder
 from cameo.embed.face_insightface import InsightFaceEncoder
 from cameo.embed.face_onnx import OnnxFaceEncoder
 from cameo.embed.face_reader import FaceReader, FaceReading, PictureReader, PublishedReader
-from cameo.errors import CameoError, UsageError
+from cameo.errors import ClipError, UsageError
 from cameo.fidelity.clips import RealLooks
 from cameo.fidelity.folders import PHOTO_SUFFIXES
 from cameo.fidelity.looks import Looks
@@ -219,7 +219,7 @@ class People:
                 return
             for _, time_s, picture in read_pictures(path, frame_numbers(count_pictures(path), count, *part)):
                 yield time_s, picture
-        except CameoError as error:
+        except (ClipError, UsageError) as error:
             if str(path) not in {one.file for one in self.skipped}:
                 self.skipped.append(Skipped(str(path), error.message))
 

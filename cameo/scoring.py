@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from cameo import __version__
-from cameo.errors import CameoError, ClipError, OutputError
+from cameo.errors import ClipError, OutputError, UsageError
 from cameo.fidelity.clips import Rules, score_clip, score_real
 from cameo.fidelity.folders import list_clips, list_people, split_references
 from cameo.fidelity.notes import notes_on
@@ -103,18 +103,24 @@ def score_fidelity(
     for system, place in systems.items():
         files[system], unknown = list_clips(system, Path(place), known)
         skipped += unknown
+    skipped += [
+        Skipped(f"{chosen.real}/{name}", "there is no reference of that name")
+        for name in apart or ()
+        if name not in known
+    ]
     _require_folder(chosen.out)
     readers = Readers.load(chosen.face_model, chosen.second_model, chosen.curricularface, chosen.as_published)
     met = People(readers, rules.protocol.frames, apart is not None, chosen.as_published)
     everybody: dict[str, Person] = {}
     for k, (name, person) in enumerate(known.items()):
         _tell(progress, f"looking at references: {name}", k / len(known))
-        own = split_references(person, (apart or {}).get(name) if apart is not None else None)
-        everybody[name] = met.meet(*own)
+        everybody[name] = met.meet(*split_references(person, apart))
     bench = _Bench(rules, readers, met, everybody, progress)
     scored = [bench.score(system, some) for system, some in files.items()]
-    _require_scored(scored, [*skipped, *met.skipped, *bench.skipped])
-    made = _result(bench, chosen, scored, [*skipped, *met.skipped, *bench.skipped])
+    skipped += [*met.skipped, *bench.skipped]
+    _require_scored(scored, skipped)
+    _tell(progress, "summing up", 1.0)
+    made = _result(bench, chosen, scored, skipped)
     if chosen.out is not None:
         write_fidelity(made, chosen.out)
     return made
@@ -147,18 +153,18 @@ class _Bench:
     def score(self, system: str, files: Sequence[ClipFile]) -> Scored:
         """Score the clips of a system, and people's real frames at the size of their faces."""
         clips: list[ClipScore] = []
-        directions: dict[str, Float32] = {}
+        directions: dict[tuple[str, str], Float32] = {}
         gallery = _Gallery(system)
         for k, file in enumerate(files):
             _tell(self._progress, f"scoring {system}: {file.name}", k / len(files))
             try:
                 clip, direction = self._clip(file, gallery)
-            except CameoError as error:
+            except (ClipError, UsageError) as error:
                 self.skipped.append(Skipped(str(file.path), error.message))
                 continue
             clips.append(clip)
             if direction is not None:
-                directions[clip.clip] = direction
+                directions[clip.person, clip.clip] = direction
         self.shown.append(gallery.shown())
         return Scored(system, clips, directions, {real.person: real for real in self._real(system, clips)})
 

@@ -219,6 +219,13 @@ def test_real_clips_of_their_own(stage: Stage, tmp_path: Path) -> None:
     made = score_fidelity(stage.own, tmp_path / "people", options=options)
     assert made.systems[0].rows[0].ceiling.value > 0.9
     assert made.references[0].real_frames == 8
+    write_photo(tmp_path / "people" / "ada" / "1.png", 1)
+    write_photo(tmp_path / "people" / "ada" / "2.png", 1)
+    write_photo(tmp_path / "real" / "zoe.png", 3)
+    made = score_fidelity(stage.own, tmp_path / "people", options=options)
+    assert [one.real_frames for one in made.references] == [0, 8]  # Ada's reference is not her ceiling
+    assert math.isnan(made.systems[0].people[0].ceiling[FIRST])
+    assert [one.reason for one in made.skipped] == ["there is no reference of that name"]
 
 
 def test_wrong_calls(stage: Stage, tmp_path: Path) -> None:

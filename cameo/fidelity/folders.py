@@ -78,13 +78,14 @@ def list_clips(system: str, place: Path, people: Collection[str]) -> tuple[list[
     return known, [Skipped(str(file.path), _of_nobody(file.person)) for file in named if file.person not in people]
 
 
-def split_references(person: PersonFiles, apart: PersonFiles | None) -> tuple[PersonFiles, PersonFiles]:
-    """Share photographs out: the last quarter of several is held out as real frames, unless those come from `apart`.
+def split_references(person: PersonFiles, apart: Mapping[str, PersonFiles] | None) -> tuple[PersonFiles, PersonFiles]:
+    """Share files out into reference and real ones.
 
-    Clips are shared out by time, not here.
+    Where everybody's real files are `apart`, all of the person's own are reference. Otherwise the last quarter of
+    several photographs is held out; clips are shared out by time, not here.
     """
     if apart is not None:
-        return person, apart
+        return person, apart.get(person.person, PersonFiles(person.person, (), ()))
     held = max(1, len(person.photos) // 4) if len(person.photos) > 1 and not person.clips else 0
     cut = len(person.photos) - held
     return (

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 class Scored:
     """Hold everything that was measured of one system.
 
-    `directions` are the mean directions of its clips by name, `[D]` each, of those that show a face; `real` is by
-    person.
+    `directions` are the mean directions of its clips by person and name, `[D]` each, of those that show a face; `real`
+    is by person.
     """
 
     system: str
     clips: Sequence[ClipScore]
-    directions: Mapping[str, Float32]
+    directions: Mapping[tuple[str, str], Float32]
     real: Mapping[str, RealScore]
 
     @property
@@ -86,8 +86,8 @@ def consistency(scored: Scored) -> dict[str, tuple[float, ...]]:
     """By person, the cosine between the mean directions of every two clips of one film."""
     found: dict[str, tuple[float, ...]] = {}
     for film, person in sorted({(clip.film, clip.person) for clip in scored.clips if clip.film}):
-        names = [c.clip for c in scored.clips if (c.film, c.person) == (film, person)]
-        shown = [scored.directions[name] for name in names if name in scored.directions]
+        keys = [(c.person, c.clip) for c in scored.clips if (c.film, c.person) == (film, person)]
+        shown = [scored.directions[key] for key in keys if key in scored.directions]
         if len(shown) > 1:
             rows = np.stack(shown)
             pairs = (rows @ rows.T)[np.triu_indices(len(rows), 1)]

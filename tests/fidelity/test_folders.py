@@ -102,4 +102,6 @@ def test_references_are_shared_out() -> None:
     # With a clip, whose end is held out, photographs are references all.
     reference, real = split_references(files(3, 1), None)
     assert (len(reference.photos), len(real.photos), len(real.clips)) == (3, 0, 1)
-    assert split_references(files(3, 1), files(5, 0)) == (files(3, 1), files(5, 0))
+    assert split_references(files(3, 1), {"ada": files(5, 0)}) == (files(3, 1), files(5, 0))
+    # Whoever is not among the real ones has none: a reference is never its own ceiling.
+    assert split_references(files(3, 1), {"bob": files(5, 0)}) == (files(3, 1), files(0, 0))

@@ -29,7 +29,7 @@ def real(person: str, ceiling: float = 0.9, floor: float = 0.1, system: str = "o
 
 
 def scored(clips: list[ClipScore], *known: RealScore, system: str = "own") -> Scored:
-    directions = {one.clip: np.eye(3, dtype=np.float32)[k % 3] for k, one in enumerate(clips)}
+    directions = {(one.person, one.clip): np.eye(3, dtype=np.float32)[k % 3] for k, one in enumerate(clips)}
     return Scored(system, clips, directions, {one.person: one for one in known})
 
 
