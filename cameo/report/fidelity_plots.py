@@ -44,11 +44,11 @@ def plot_strip(made: Fidelity, measure: str) -> Markup:
             for p in s.people
             for v in (p.floor[measure], p.ceiling[measure], p.likeness[measure])
         ]
-        axes.set_xlim(min(0.0, _least(values) - 0.02), 1.02)
+        axes.set_xlim(min(0.0, _least(values)) - 0.02, 1.03)
         axes.set_xlabel("likeness")
         axes.grid(axis="x", color=FAINT, alpha=0.2)
 
-    return draw(f"strip-{measure}", paint, (7.4, 1.5 + 0.55 * len(made.systems)))
+    return draw(f"strip-{measure}", paint, (10.4, 1.3 + 0.42 * len(made.systems)))
 
 
 def plot_people(made: Fidelity) -> Markup:
@@ -157,7 +157,7 @@ def _upright(axes: Any, mean: Estimate, at: float, colour: str, form: str, label
 
 def _likeness(axes: Any) -> None:
     low, _ = axes.get_ylim()
-    axes.set_ylim(min(0.0, low), 1.02)
+    axes.set_ylim(min(0.0, low), 1.05)
     axes.set_ylabel("likeness")
 
 

@@ -85,15 +85,12 @@ def behaviour_table(made: Fidelity) -> Table:
     )  # fmt: skip
     rows = []
     for system in made.systems:
-        frontal, turned = (
-            f"{two(pose.likeness.value)} (real {two(pose.real.value)})" if pose.frames else "not shown"
-            for pose in system.poses
-        )
+        frontal, turned = (_beside(pose.likeness, pose.real) if pose.frames else "not shown" for pose in system.poses)
         rows.append(
             (
                 system.system, frontal, turned, signed(system.change.value),
                 signed(system.slope_per_s.value, 3), two(system.kept.value),
-                f"{two(system.consistency.value)} (real {two(system.real_consistency.value)})",
+                _beside(system.consistency, system.real_consistency),
                 two(system.copying.value),
             )
         )  # fmt: skip
@@ -133,12 +130,12 @@ def _person_cells(row: PersonRow, keys: list[str]) -> tuple[str, ...]:
 
 def two(value: float) -> str:
     """Print a likeness with two decimals, and no minus before zero."""
-    return f"{value + 0.0:.2f}".replace("-0.00", "0.00") if math.isfinite(value) else UNKNOWN
+    return f"{round(value, 2) + 0.0:.2f}" if math.isfinite(value) else UNKNOWN
 
 
 def signed(value: float, digits: int = 2) -> str:
     """Print a difference with its sign."""
-    return f"{value:+.{digits}f}" if math.isfinite(value) else UNKNOWN
+    return f"{round(value, digits) + 0.0:+.{digits}f}" if math.isfinite(value) else UNKNOWN
 
 
 def percent(value: float) -> str:
@@ -158,6 +155,12 @@ def verdict(difference: Estimate) -> str:
 def interval(estimate: Estimate, write: Callable[[float], str] = two) -> str:
     """Print an interval; a dash where there is none."""
     return f"{write(estimate.low)} to {write(estimate.high)}" if math.isfinite(estimate.low) else UNKNOWN
+
+
+def _beside(shown: Estimate, real: Estimate) -> str:
+    """Print a value, and that of real clips beside it where both are known."""
+    both = math.isfinite(shown.value) and math.isfinite(real.value)
+    return f"{two(shown.value)} (real {two(real.value)})" if both else two(shown.value)
 
 
 def _first(made: Fidelity) -> Measure:
