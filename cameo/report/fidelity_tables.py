@@ -88,8 +88,8 @@ def behaviour_table(made: Fidelity) -> Table:
         frontal, turned = (_beside(pose.likeness, pose.real) if pose.frames else "not shown" for pose in system.poses)
         rows.append(
             (
-                system.system, frontal, turned, signed(system.change.value),
-                signed(system.slope_per_s.value, 3), two(system.kept.value),
+                system.system, frontal, turned, signed(system.change.value, 2),
+                signed(system.slope_per_s.value), two(system.kept.value),
                 _beside(system.consistency, system.real_consistency),
                 two(system.copying.value),
             )
@@ -124,7 +124,7 @@ def _of_person(made: Fidelity, person: str) -> list[tuple[SystemScore, PersonRow
 def _person_cells(row: PersonRow, keys: list[str]) -> tuple[str, ...]:
     return (
         *(two(row.likeness[key]) for key in keys), two(row.ceiling[FIRST]), two(row.floor[FIRST]),
-        percent(row.found), signed(row.slope_per_s, 3), two(row.consistency), two(row.copying),
+        percent(row.found), signed(row.slope_per_s), two(row.consistency), two(row.copying),
     )  # fmt: skip
 
 
@@ -133,7 +133,7 @@ def two(value: float) -> str:
     return f"{round(value, 2) + 0.0:.2f}" if math.isfinite(value) else UNKNOWN
 
 
-def signed(value: float, digits: int = 2) -> str:
+def signed(value: float, digits: int = 3) -> str:
     """Print a difference with its sign."""
     return f"{round(value, digits) + 0.0:+.{digits}f}" if math.isfinite(value) else UNKNOWN
 

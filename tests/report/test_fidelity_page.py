@@ -100,7 +100,9 @@ def test_the_result_comes_first(html: str) -> None:
         "own: likeness 0.70 (0.62 to 0.79); to compare: real clips 0.90, other people 0.10, which makes 60% of the way."
     )
     assert first in text
-    assert text.index(first) < text.index("own is more alike than base: +0.30 (+0.20 to +0.40).") < text.index("People")
+    assert (
+        text.index(first) < text.index("own is more alike than base: +0.300 (+0.200 to +0.400).") < text.index("People")
+    )
     assert "1 file could not be scored" in text and "broken.mp4 : not a recording that can be read" in text
     assert len(page.all("svg")) == 5  # a strip for each recogniser, people, time, poses
     assert len(page.all("img")) == 4
@@ -156,7 +158,7 @@ def test_tables() -> None:
 
 
 def test_numbers() -> None:
-    assert (two(-0.001), two(NAN), signed(0.3), signed(-0.0123, 3), percent(0.5)) == (
+    assert (two(-0.001), two(NAN), signed(0.3, 2), signed(-0.0123), percent(0.5)) == (
         "0.00",
         "–",
         "+0.30",
