@@ -24,8 +24,9 @@ def clip(person: str, name: str, likeness: float, film: str | None = None, syste
 
 
 def real(person: str, ceiling: float = 0.9, floor: float = 0.1, system: str = "own") -> RealScore:
-    by = ({FIRST: (ceiling,)}, {FIRST: (floor,)}) if math.isfinite(ceiling) else ({FIRST: ()}, {FIRST: ()})
-    return RealScore(person, system, 1.0, 30.0, *by, 1.0, {"frontal": ceiling}, (0.0,), 0.95)
+    known = math.isfinite(ceiling)
+    ceilings, floors = ({FIRST: (value,) if known else ()} for value in (ceiling, floor))
+    return RealScore(person, system, 1.0, 30.0, ceilings, floors, 1.0, {"frontal": ceiling}, (0.0,), 0.95)
 
 
 def scored(clips: list[ClipScore], *known: RealScore, system: str = "own") -> Scored:
