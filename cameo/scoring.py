@@ -23,7 +23,7 @@ from cameo.fidelity.clips import Rules, score_clip, score_real
 from cameo.fidelity.folders import list_clips, list_people, split_references
 from cameo.fidelity.notes import notes_on
 from cameo.fidelity.protocols import known_protocol
-from cameo.fidelity.summary import Scored, compare, summarise
+from cameo.fidelity.summary import Scored, compare_systems, summarise
 from cameo.files import atomic_write, require_writable
 from cameo.looking import People, Person, Readers, look_at_clip
 from cameo.report.fidelity_files import as_csv, as_json, as_markdown
@@ -263,7 +263,7 @@ def _result(bench: _Bench, chosen: FidelityOptions, scored: Sequence[Scored], sk
         measures=measures,
         references=tuple(person.reference for person in bench.people.values()),
         systems=tuple(summarise(one, keys) for one in some),
-        differences=tuple(compare(some, keys)),
+        differences=tuple(compare_systems(some, keys)),
         real=tuple(real for one in some for real in one.real.values()),
         clips=tuple(clip for one in some for clip in one.clips),
         skipped=tuple(skipped),

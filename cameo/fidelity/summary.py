@@ -65,7 +65,7 @@ def summarise(scored: Scored, measures: Sequence[str]) -> SystemScore:
     )
 
 
-def compare(systems: Sequence[Scored], measures: Sequence[str]) -> list[Difference]:
+def compare_systems(systems: Sequence[Scored], measures: Sequence[str]) -> list[Difference]:
     """Compare every two systems, the one that was named first with the later one.
 
     Clips are drawn in pairs for a person of whom both have clips of the same names.

@@ -41,7 +41,7 @@ SIZE_INCH = (5.2, 3.2)
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
-def draw(name: str, paint: Callable[[Any], None], size_inch: tuple[float, float] = SIZE_INCH) -> Markup:
+def draw_plot(name: str, paint: Callable[[Any], None], size_inch: tuple[float, float] = SIZE_INCH) -> Markup:
     """Let `paint` fill one pair of axes and return it as an SVG element whose ids begin with `name`."""
     buffer = io.StringIO()
     with matplotlib.style.context(["default", _STYLE]):

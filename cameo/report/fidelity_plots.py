@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cameo.report.drawing import BAD, FAINT, GOOD, INK, MAIN, OTHER, draw, write_into
+from cameo.report.drawing import BAD, FAINT, GOOD, INK, MAIN, OTHER, draw_plot, write_into
 from cameo.scores import FIRST
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def plot_strip(made: Fidelity, measure: str) -> Markup:
         axes.set_xlabel("likeness")
         axes.grid(axis="x", color=FAINT, alpha=0.2)
 
-    return draw(f"strip-{measure}", paint, (10.4, 1.3 + 0.42 * len(made.systems)))
+    return draw_plot(f"strip-{measure}", paint, (10.4, 1.3 + 0.42 * len(made.systems)))
 
 
 def plot_people(made: Fidelity) -> Markup:
@@ -82,7 +82,7 @@ def plot_people(made: Fidelity) -> Markup:
         axes.set_xlim(-0.6, len(people) - 0.4)
         _likeness(axes)
 
-    return draw("people", paint)
+    return draw_plot("people", paint)
 
 
 def plot_time(made: Fidelity) -> Markup:
@@ -107,7 +107,7 @@ def plot_time(made: Fidelity) -> Markup:
         axes.set_xlabel("of the clip, %")
         _likeness(axes)
 
-    return draw("time", paint)
+    return draw_plot("time", paint)
 
 
 def plot_poses(made: Fidelity) -> Markup:
@@ -129,7 +129,7 @@ def plot_poses(made: Fidelity) -> Markup:
         axes.set_xlim(-0.6, len(names) - 0.4)
         _likeness(axes)
 
-    return draw("poses", paint)
+    return draw_plot("poses", paint)
 
 
 def _over_time(clips: list[tuple[Any, Any]]) -> tuple[Any, Any]:

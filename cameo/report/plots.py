@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from cameo.report.drawing import BAD, FAINT, GOOD, INK, MAIN, OTHER, draw, write_into
+from cameo.report.drawing import BAD, FAINT, GOOD, INK, MAIN, OTHER, draw_plot, write_into
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -31,7 +31,7 @@ def plot_faces(enrollment: Enrollment) -> Markup:
         _cosines(axes, scores)
         axes.set_xlabel("time in the recording, s")
 
-    return draw("faces", paint)
+    return draw_plot("faces", paint)
 
 
 def plot_voices(enrollment: Enrollment) -> Markup:
@@ -48,7 +48,7 @@ def plot_voices(enrollment: Enrollment) -> Markup:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("pieces of speech, in order")
 
-    return draw("voices", paint)
+    return draw_plot("voices", paint)
 
 
 def plot_loss(adapter: Adapter) -> Markup:
@@ -66,7 +66,7 @@ def plot_loss(adapter: Adapter) -> Markup:
         _steps(axes, adapter)
         axes.set_ylabel("loss")
 
-    return draw("loss", paint)
+    return draw_plot("loss", paint)
 
 
 def plot_likeness(adapter: Adapter) -> Markup:
@@ -91,7 +91,7 @@ def plot_likeness(adapter: Adapter) -> Markup:
         _cosines(axes, np.concatenate([own, other, voice]))
         _steps(axes, adapter)
 
-    return draw("likeness", paint)
+    return draw_plot("likeness", paint)
 
 
 def plot_copying(adapter: Adapter) -> Markup:
@@ -113,7 +113,7 @@ def plot_copying(adapter: Adapter) -> Markup:
         _steps(axes, adapter)
         axes.set_ylabel("copying")
 
-    return draw("copying", paint)
+    return draw_plot("copying", paint)
 
 
 def _shade(axes: Any, times: Float64, rejected: Bool) -> None:

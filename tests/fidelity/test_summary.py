@@ -12,7 +12,7 @@ from cameo.fidelity.clips import Rules, score_clip
 from cameo.fidelity.folders import ClipFile
 from cameo.fidelity.notes import notes_on
 from cameo.fidelity.protocols import CONSISID, OPENS2V
-from cameo.fidelity.summary import Scored, compare, consistency, summarise
+from cameo.fidelity.summary import Scored, compare_systems, consistency, summarise
 from cameo.records import CONSISTENCY_ONLY, MATCHED
 from cameo.scores import CURRICULAR, FIRST, ClipScore, Fidelity, Measure, RealScore
 from tests.fidelity.test_clips import ADA, looks_of
@@ -67,11 +67,11 @@ def test_shots_of_a_film_are_compared_and_no_others() -> None:
 def test_systems_are_compared_over_the_people_of_both() -> None:
     one = scored([clip("ada", "a", 0.8), clip("bob", "b", 0.5), clip("eve", "e", 0.0)])
     other = scored([clip("ada", "a", 0.5, system="base"), clip("bob", "b", 0.3, system="base")], system="base")
-    found = compare([one, other], [FIRST])
+    found = compare_systems([one, other], [FIRST])
     assert [(d.first, d.second) for d in found] == [("own", "base")]
     assert found[0].likeness.value == pytest.approx(0.25) and found[0].likeness.people == 2
     nobody = scored([clip("zoe", "z", 0.5, system="base")], system="base")
-    assert math.isnan(compare([one, nobody], [FIRST])[0].likeness.value)
+    assert math.isnan(compare_systems([one, nobody], [FIRST])[0].likeness.value)
 
 
 @pytest.mark.parametrize(("protocol", "expected"), [(OPENS2V, 0.5), (CONSISID, 0.25)])
