@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cameo.directions import mean_direction
+from cameo.fidelity.intervals import bounds, drawn_people
+
 if TYPE_CHECKING:
     from cameo.embed.face import FaceEncoder
     from cameo.records import Bool, Float32, UInt8
 
-BOOTSTRAP_ROUNDS = 2000
 RUN = 8  # frames that are drawn together: neighbours are alike
 
 
@@ -34,8 +36,7 @@ class Scorer:
     def __init__(self, encoder: FaceEncoder, real: UInt8) -> None:
         self.encoder = encoder
         vectors, found = encoder.embed(real)
-        mean = vectors[found].mean(0)
-        self.centre = mean / np.linalg.norm(mean)
+        self.centre = mean_direction(vectors[found])
 
     def score(self, frames: UInt8) -> tuple[Float32, Bool]:
         """Cosine per frame, at least 0, and whether a face was found, both `[N]`."""
@@ -48,13 +49,12 @@ def interval(shots: list[Shot], of: Callable[[list[Shot]], float], seed: int = 0
     random = np.random.default_rng(seed)
     people = sorted({s.person for s in shots})
     values = []
-    for _ in range(BOOTSTRAP_ROUNDS):
+    for row in drawn_people(len(people), random):
         drawn: list[Shot] = []
-        for person in random.choice(people, len(people)):
-            drawn += [replace(s, likeness=_redrawn(s.likeness, random)) for s in shots if s.person == person]
+        for k in row:
+            drawn += [replace(s, likeness=_redrawn(s.likeness, random)) for s in shots if s.person == people[k]]
         values.append(of(drawn))
-    low, high = np.nanpercentile(values, [2.5, 97.5])
-    return float(low), float(high)
+    return bounds(np.array(values))
 
 
 def _redrawn(likeness: Float32, random: np.random.Generator) -> Float32:

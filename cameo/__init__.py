@@ -74,6 +74,8 @@ _DOORS = {
     "export": "cameo.exporting",
     "ExportOptions": "cameo.exporting",
     "film": "cameo.filming",
+    "score_fidelity": "cameo.scoring",
+    "FidelityOptions": "cameo.scoring",
     "CastMember": "cameo.screenplay",
     "Shot": "cameo.screenplay",
     "FilmOptions": "cameo.screenplay",
@@ -153,6 +155,8 @@ if TYPE_CHECKING:
     from cameo.recalling import revoke as revoke
     from cameo.recalling import withdraw as withdraw
     from cameo.records import Use as Use
+    from cameo.scoring import FidelityOptions as FidelityOptions
+    from cameo.scoring import score_fidelity as score_fidelity
     from cameo.screenplay import CastMember as CastMember
     from cameo.screenplay import FilmOptions as FilmOptions
     from cameo.screenplay import Shot as Shot

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cameo.directions import mean_direction
 from cameo.faces.track import head_pose
 
 if TYPE_CHECKING:
@@ -95,12 +96,6 @@ class Judge:
         weights = _balanced(len(frames), poses)
         likeness, impostor = float(weights @ own), float(weights @ other)
         return Verdict(likeness, impostor, max(0.0, impostor - self._usual), float(found.mean()))
-
-
-def mean_direction(vectors: Float32) -> Float32:
-    """The unit vector `[D]` along the mean of unit vectors `[N, D]`."""
-    mean = vectors.mean(0)
-    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-9), np.float32)
 
 
 def _balanced(count: int, poses: Float32 | None) -> Float32:

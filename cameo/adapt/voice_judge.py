@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.signal import resample_poly
 
-from cameo.adapt.judge import EmbedVoice, Verdict, mean_direction
+from cameo.adapt.judge import EmbedVoice, Verdict
+from cameo.directions import mean_direction
 from cameo.errors import CaptureRejected
 from cameo.generators.base import RATE_HZ
 

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cameo.adapt.copying import CopyControl
-from cameo.adapt.judge import Judge, Judges, Verdict, mean_direction
+from cameo.adapt.judge import Judge, Judges, Verdict
 from cameo.adapt.state import Judgement
 from cameo.adapt.voice_judge import VoiceJudge
+from cameo.copying import CopyControl
+from cameo.directions import mean_direction
 from cameo.generators.base import taught
 from cameo.records import Mistake, TuningStep
 

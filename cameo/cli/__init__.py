@@ -44,6 +44,7 @@ VERBS = {
     "audit": Verb("cameo.cli.audit:audit", "show every use of a double, and every refusal"),
     "erase": Verb("cameo.cli.custody:erase", "destroy a double on this machine, and all that was lent of it"),
     "rekey": Verb("cameo.cli.custody:rekey", "hand a double over to another key of its owner"),
+    "bench": Verb("cameo.cli.bench:bench", "measure likeness of generated clips, and what an adapter gives back"),
     "models": Verb("cameo.cli.models:models", "show, download and check weights of recognisers that do not ship"),
 }
 

@@ -41,6 +41,18 @@ class FaceFinder(Protocol):
         """Find the main face in `[T, H, W, 3]` uint8 RGB frames of one clip, in the order of time."""
 
 
+@runtime_checkable
+class PointFinder(Protocol):
+    """Find faces in single pictures with a detector of its own, which some encoders bring along."""
+
+    def find_points(self, frames: UInt8) -> Float32:
+        """Look for the largest face of each of `[N, H, W, 3]` uint8 RGB frames.
+
+        Returns:
+            `[N, 10, 2]` pixels in `records.LANDMARKS` order, NaN where there is no face or no such point.
+        """
+
+
 def see_faces(encoder: FaceEncoder, frames: UInt8, progress: Progress | None = None) -> FaceSightings | None:
     """Find the main face of a clip with the encoder's own detector; None for an encoder that has none.
 

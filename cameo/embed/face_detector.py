@@ -91,6 +91,13 @@ class FaceDetector:
         padded = cv2.copyMakeBorder(picture, h, h, w, w, cv2.BORDER_CONSTANT)
         return [_shifted(face, w, h) for face in self._detect(padded, self.sides[0])]
 
+    def find_at(self, picture: UInt8, side: int) -> Face | None:
+        """Find the largest face of `[H, W, 3]` RGB by one look at `side` pixels, or at the size the file fixes."""
+        fixed = len(self.sides) == 1
+        size = self.sides[0] if fixed else (side, side)
+        faces = self._detect(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), size)
+        return max(faces, key=lambda face: face.area, default=None)
+
     def follow(self, frames: UInt8, every: int = EVERY, progress: Progress | None = None) -> FaceSightings:
         """Find the main face in the frames of one clip: the largest at first, then the one nearest to where it was.
 

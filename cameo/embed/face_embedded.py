@@ -16,8 +16,8 @@ from cameo.embed.crop import aligned_crop
 from cameo.embed.face_features import edges, patterns
 from cameo.embed.shipped import read_weights
 from cameo.errors import UsageError
-from cameo.faces.detect import find_faces, to_grey
-from cameo.faces.landmarks import box_frames, locate
+from cameo.faces.detect import to_grey
+from cameo.faces.landmarks import find_landmarks
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -87,7 +87,7 @@ class EmbeddedFaceEncoder:
         """
         _check_shapes(frames, points)
         if points is None:
-            points = _find_points(frames)
+            points = find_landmarks(frames)
         found = np.asarray(np.isfinite(points[:, :5]).all((1, 2)))
         vectors = np.zeros((len(frames), self.info.dimension), np.float32)
         crops = [aligned_crop(to_grey(frames[i]), points[i, :5]) for i in np.flatnonzero(found)]
@@ -100,16 +100,6 @@ class EmbeddedFaceEncoder:
         """Encode grey crops `[112, 112]`: `[N, D]`, length not normalised."""
         edge, pattern = np.stack([edges(c) for c in crops]), np.stack([patterns(c) for c in crops])
         return self.space.steady(self.space.reduce(edge, pattern))
-
-
-def _find_points(frames: UInt8) -> Float32:
-    """Find the landmarks of the largest face of every frame, `[N, 10, 2]` pixels, NaN where there is none."""
-    points = np.full((len(frames), POINTS, 2), np.nan, np.float32)
-    for i, frame in enumerate(frames):
-        boxes = find_faces(to_grey(frame))
-        if len(boxes):
-            points[i] = locate(frames[i : i + 1], box_frames(boxes[:1]))[0][0]
-    return points
 
 
 def _check_shapes(frames: UInt8, points: Float32 | None) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from cameo.downloads import sha256_of
 from cameo.embed.brought import calibrated, split_device
 from cameo.embed.crop import plain_crop
-from cameo.embed.face_detector import Face, FaceDetector
+from cameo.embed.face_detector import POINTS, Face, FaceDetector
 from cameo.embed.face_models import Recogniser, open_model
 from cameo.embed.face_pose import TASKS, PackLandmarks
 from cameo.errors import MissingWeights
@@ -107,7 +107,7 @@ class InsightFaceEncoder:
         Given points align the face; where there are none the pack's own detector looks at every frame.
         """
         if points is None:
-            points = self._found_points(frames)
+            points = self.find_points(frames)
         found = np.asarray(np.isfinite(points[:, :5]).all((1, 2)))
         vectors = np.zeros((len(frames), self.info.dimension), np.float32)
         crops = [plain_crop(frames[i], points[i, :5], self._recogniser.size) for i in np.flatnonzero(found)]
@@ -139,12 +139,12 @@ class InsightFaceEncoder:
                     angles[i] = self.landmarks.pose(frame, face)
         return angles
 
-    def _found_points(self, frames: UInt8) -> Float32:
-        """Look for the largest face of every frame, `[N, 5, 2]` pixels, NaN where there is none."""
-        points = np.full((len(frames), 5, 2), np.nan, np.float32)
+    def find_points(self, frames: UInt8) -> Float32:
+        """Look for the largest face of every frame; see `PointFinder.find_points`."""
+        points = np.full((len(frames), POINTS, 2), np.nan, np.float32)
         for i, frame in enumerate(frames):
             if face := self.detector.find(frame):
-                points[i] = face.points
+                points[i, : len(face.points)] = face.points
         return points
 
 

@@ -13,8 +13,7 @@ from cameo.embed.brought import calibrated, split_device
 from cameo.embed.crop import plain_crop
 from cameo.embed.face_models import Recogniser, open_model
 from cameo.errors import MissingWeights
-from cameo.faces.detect import find_faces, to_grey
-from cameo.faces.landmarks import box_frames, locate
+from cameo.faces.landmarks import find_landmarks
 from cameo.records import CONSISTENCY_ONLY, EncoderInfo
 
 if TYPE_CHECKING:
@@ -38,6 +37,11 @@ class OnnxFaceEncoder:
 
     info: EncoderInfo
     _recogniser: Recogniser
+
+    @property
+    def size(self) -> int:
+        """Side of a crop in pixels."""
+        return self._recogniser.size
 
     @classmethod
     def named(cls, place: str) -> OnnxFaceEncoder:
@@ -82,19 +86,13 @@ class OnnxFaceEncoder:
     def embed(self, frames: UInt8, points: Float32 | None = None) -> tuple[Float32, Bool]:
         """Encode the main face of every frame; see `FaceEncoder.embed`."""
         if points is None:
-            points = _find_points(frames)
+            points = find_landmarks(frames)
         found = np.asarray(np.isfinite(points[:, :5]).all((1, 2)))
         vectors = np.zeros((len(frames), self.info.dimension), np.float32)
         crops = [plain_crop(frames[i], points[i, :5], self._recogniser.size) for i in np.flatnonzero(found)]
         vectors[found] = self._recogniser.encode(crops)
         return vectors, found
 
-
-def _find_points(frames: UInt8) -> Float32:
-    """Find the landmarks of the largest face of every frame, `[N, 10, 2]` pixels, NaN where there is none."""
-    points = np.full((len(frames), 10, 2), np.nan, np.float32)
-    for i, frame in enumerate(frames):
-        boxes = find_faces(to_grey(frame))
-        if len(boxes):
-            points[i] = locate(frames[i : i + 1], box_frames(boxes[:1]))[0][0]
-    return points
+    def encode(self, crops: list[UInt8]) -> Float32:
+        """Encode faces that were cut out already, `[size, size, 3]` RGB, into `[N, D]` unit rows."""
+        return self._recogniser.encode(crops)

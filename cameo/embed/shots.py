@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cameo.directions import mean_direction
 from cameo.errors import EncoderMismatch
 
 if TYPE_CHECKING:
@@ -61,7 +62,4 @@ def score_shots(encoder: FaceEncoder, shots: Sequence[UInt8], template: Template
 
 def _direction(vectors: Float32) -> Float32:
     """Mean direction of `[N, D]` unit rows, NaN without any."""
-    if not len(vectors):
-        return np.full(vectors.shape[1], np.nan, np.float32)
-    mean = vectors.mean(0)
-    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-9), np.float32)
+    return mean_direction(vectors) if len(vectors) else np.full(vectors.shape[1], np.nan, np.float32)

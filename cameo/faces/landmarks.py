@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from cameo.faces.detect import to_grey
+from cameo.faces.detect import find_faces, to_grey
 from cameo.faces.landmark_net import CROP, LandmarkNet, normalise
 
 if TYPE_CHECKING:
@@ -94,3 +94,13 @@ def locate(frames: UInt8, places: Float32) -> tuple[Float32, Float32, Float32]:
         all_eyes.append(((eyes + eyes_f) / 2).numpy())
         all_gaps.append(((gaps + gaps_f) / 2).numpy())
     return np.concatenate(all_points), np.concatenate(all_eyes), np.concatenate(all_gaps)
+
+
+def find_landmarks(frames: UInt8) -> Float32:
+    """Find the landmarks of the largest face of each of `[N, H, W, 3]` frames, `[N, 10, 2]` pixels, NaN without one."""
+    points = np.full((len(frames), 10, 2), np.nan, np.float32)
+    for i, frame in enumerate(frames):
+        boxes = find_faces(to_grey(frame))
+        if len(boxes):
+            points[i] = locate(frames[i : i + 1], box_frames(boxes[:1]))[0][0]
+    return points

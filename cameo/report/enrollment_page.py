@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from cameo.files import atomic_write
 from cameo.records import Enrollment
-from cameo.report import numbers, parts, pictures, plots, wording
+from cameo.report import parts, pictures, plots, wording
+from cameo.report.templates import environment
 
 _MODE = 0o600  # the page shows the person and is not encrypted
 
@@ -27,7 +26,7 @@ def write_report(path: str | os.PathLike[str], enrollment: Enrollment) -> None:
 def render_report(enrollment: Enrollment) -> str:
     """Render the report as an HTML document; the same enrolment gives the same text."""
     values = _headline(enrollment) | _findings(enrollment) | _tuning(enrollment)
-    return _environment().get_template("page.html.j2").render(
+    return environment().get_template("page.html.j2").render(
         enrollment=enrollment,
         sealed=enrollment.sealed,
         source=enrollment.clip.source,
@@ -79,15 +78,3 @@ def _tuning(enrollment: Enrollment) -> dict[str, Any]:
         "copying_plot": plots.plot_copying(adapter),
         "mistakes": pictures.show_mistakes(adapter),
     }
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("cameo.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {name: getattr(numbers, name) for name in ("number", "likeness", "size", "duration")}
-    return environment

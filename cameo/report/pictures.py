@@ -122,11 +122,11 @@ def _thumbnail(enrollment: Enrollment, index: int, state: str, note: str = "") -
     """Picture one frame, cropped to the head where a face was found, under it its time and `note`."""
     time = f"{enrollment.clip.times_s[index]:.2f} s"
     frame = _head(enrollment.clip.frames[index], enrollment.track, index)
-    return _picture(frame, _THUMBNAIL_PX, _THUMBNAIL_QUALITY, f"{time}{note}", f"frame at {time}, {state}")
+    return picture_of(frame, _THUMBNAIL_PX, _THUMBNAIL_QUALITY, f"{time}{note}", f"frame at {time}, {state}")
 
 
 def _still(still: UInt8, caption: str, alt: str) -> Picture:
-    return _picture(still, _STILL_PX, _STILL_QUALITY, caption, alt)
+    return picture_of(still, _STILL_PX, _STILL_QUALITY, caption, alt)
 
 
 def _head(frame: UInt8, track: FaceTrack, index: int) -> UInt8:
@@ -159,7 +159,7 @@ def _shares(counts: dict[str, int], limit: int) -> dict[str, int]:
     return shares
 
 
-def _picture(picture: UInt8, long_px: int, quality: int, caption: str, alt: str) -> Picture:
+def picture_of(picture: UInt8, long_px: int, quality: int, caption: str, alt: str) -> Picture:
     """Scale a picture `[H, W, 3]` so that its longer side is `long_px`, and encode it."""
     height, width = picture.shape[:2]
     scale = long_px / max(height, width)

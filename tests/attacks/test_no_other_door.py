@@ -134,6 +134,7 @@ TRIED: dict[str, tuple[bool, Callable[[Loot], Any]]] = {
     "VerifiedBundle": (False, lambda x: [x.verified, x.verified.wrapped_key("owner"), repr(x.verified)]),
     "ContentKeys": (True, lambda x: ContentKeys(x.verified.manifest, {"face": bytes(32)})),
     "unlock_as_owner": (True, lambda x: cameo.unlock_as_owner(x.verified, x.keys)),
+    "score_fidelity": (True, lambda x: cameo.score_fidelity(x.lab.double, x.lab.folder)),
     "load_terms": (True, lambda x: cameo.load_terms(x.lab.double)),
     "Keys": (True, lambda x: cameo.Keys.load(x.lab.double, "")),
     "PublicKeys": (True, lambda x: cameo.PublicKeys.load(x.lab.double)),
@@ -141,7 +142,8 @@ TRIED: dict[str, tuple[bool, Callable[[Loot], Any]]] = {
 # These hold what they are given, and open nothing.
 VALUES = {"Borrowed", "ConsentTerms", "GrantTerms", "Narrowing", "Purpose", "Use"}
 HEAVY_VALUES = {
-    "AdaptOptions", "CastMember", "CastOptions", "EnrollOptions", "ExportOptions", "FilmOptions", "Region", "Shot",
+    "AdaptOptions", "CastMember", "CastOptions", "EnrollOptions", "ExportOptions", "FidelityOptions", "FilmOptions",
+    "Region", "Shot",
 }  # fmt: skip
 PROTOCOLS = {"KeyProvider", "PromptClassifier"}
 # In `test_casting.py`, `test_exporting.py` and `test_captures.py` of this folder; whoever holds a grant may pass it on,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
@@ -16,8 +17,9 @@ from unittest.mock import MagicMock
 import pytest
 
 import cameo
-from cameo.cli import VERBS, main
+from cameo.cli import VERBS, Verb, main
 from cameo.cli.arguments import VerbParser
+from cameo.cli.bench import BENCHES
 from cameo.cli.status import _PARTS
 from cameo.errors import UsageError
 from tests.docs.markdown import ROOT, Block, anchors, blocks, codes, links, pages, rows, section
@@ -86,6 +88,10 @@ def test_marked_python_runs(block: Block, tmp_path: Path, monkeypatch: pytest.Mo
 # Command lines.
 
 
+def _is_there(verb: Verb) -> bool:
+    return find_spec(verb.target.partition(":")[0]) is not None
+
+
 class _Parsed(Exception):
     """Stop a verb once its words are understood."""
 
@@ -137,13 +143,13 @@ def test_command_lines_parse(page: str, line: str, monkeypatch: pytest.MonkeyPat
         pytest.fail(f"{page}: {line}\n{error.message}")
 
 
-# `cameo status` is three verbs in one.
-STATUS = [f"status {part}" for part in _PARTS]
-CALLS = [verb for verb in VERBS if verb != "status"] + STATUS
+# `cameo status` and `cameo bench` are several verbs in one.
+PARTS = [f"status {part}" for part in _PARTS] + [f"bench {name}" for name in BENCHES if _is_there(BENCHES[name])]
+CALLS = [verb for verb in VERBS if verb not in ("status", "bench")] + PARTS
 
 
 def _section(call: str) -> str:
-    return section(REFERENCE / "cli.md", f"{'###' if call in STATUS else '##'} `cameo {call}`")
+    return section(REFERENCE / "cli.md", f"{'###' if call in PARTS else '##'} `cameo {call}`")
 
 
 def _whole_call(call: str, monkeypatch: pytest.MonkeyPatch) -> VerbParser:
@@ -198,6 +204,7 @@ def test_json_of_keygen(tmp_path: Path, capsys: pytest.CaptureFixture[str], monk
 def test_json_of_enroll_and_cast() -> None:
     from cameo.cli.enroll import _value
     from cameo.records import CastClip, ExportedLora, TuningStep
+    from cameo.scores import Fidelity
     from cameo.screenplay import Film
 
     made = MagicMock()
@@ -206,4 +213,5 @@ def test_json_of_enroll_and_cast() -> None:
     assert set(_value(made, None)) == json_members("enroll")
     assert {field.name for field in fields(CastClip)} == json_members("cast")
     assert {field.name for field in fields(ExportedLora)} == json_members("export")
+    assert {field.name for field in fields(Fidelity)} - {"shown"} | {"format"} == json_members("bench fidelity")
     assert {field.name for field in fields(Film)} == json_members("film")

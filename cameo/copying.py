@@ -4,7 +4,7 @@ A real frame that was held out lies about as far from every training frame of a 
 one than to the rest. So each frame is measured by how far the nearest training frame is, over how far a typical one is;
 dividing makes a blurred frame, which is near to all, no copy. Then generated frames are compared with real held-out
 ones: `share` is how often a generated frame singles one out more than a real frame does. New real frames have 0.5,
-training frames handed out again 1 (tests/adapt/test_copying.py).
+training frames handed out again 1 (tests/test_copying.py).
 
 Source: the three-sample test of C. Meehan, K. Chaudhuri and S. Dasgupta, "A non-parametric test to detect data-copying
 in generative models" (2020), whose statistic is this share; the distance relative to other training data of N. Carlini
