@@ -35,12 +35,12 @@ from safetensors.torch import load
 
 from benchmarks.ablation_plot import draw_rows
 from benchmarks.shots import Scorer, Shot, interval, mean_of
-from cameo.adapt.copying import CopyControl
 from cameo.adapt.judge import Judges
 from cameo.adapt.others import rendered_people
 from cameo.adapt.recipe import Recipe
 from cameo.adapt.train import tune
 from cameo.condition.plug import plug
+from cameo.copying import CopyControl
 from cameo.embed.face import FaceEncoder, load_face_encoder
 from cameo.files import atomic_write
 from cameo.generators.base import Footage, Motion

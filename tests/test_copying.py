@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from cameo.adapt.copying import CopyControl
 from cameo.adapt.recipe import Recipe
+from cameo.copying import CopyControl
 from cameo.generators.base import Footage
 
 
