@@ -1,0 +1,1 @@
+"""Score how much generated clips resemble a person, and how much an adapter gives back."""
