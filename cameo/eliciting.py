@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import cv2
@@ -22,7 +23,15 @@ from cameo.embed.crop import aligned_crop
 from cameo.errors import CameoError, UsageError
 from cameo.faces.detect import to_grey
 from cameo.faces.track import track_faces
-from cameo.fidelity.leakage import Leakage, Losses, Way, infer_membership, likeness_of, mean_likeness
+from cameo.fidelity.leakage import (
+    Leakage,
+    Losses,
+    Way,
+    infer_membership,
+    likeness_of,
+    mean_likeness,
+    real_likeness,
+)
 from cameo.fidelity.nearness import NearestFrames, Views
 from cameo.generators.lora import without_lora
 
@@ -34,12 +43,10 @@ if TYPE_CHECKING:
     from cameo.records import Float32, UInt8
 
 Progress = Callable[[str, float], None]
+Tell = Callable[[float], None]
 SIDE = 64  # pixels of the aligned faces that are compared
 MOST_SEEDS = 16
-_STEPS = {
-    False: ("generating without references", "attacking the loss without references"),
-    True: ("generating with references", "attacking the loss with references"),
-}
+_WAYS = {False: "the adapter alone", True: "with references"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,7 @@ class ProbeSettings:
 
     Attributes:
         seeds: how many; each gives other noise, to the pictures and to the loss.
-        pictures: generated per seed and way, along moments that were held out.
+        pictures: generated per seed and way, along moments that were held out, and as many along those learned from.
         windows: of each kind that are attacked, at most; they do not overlap.
         draws: of noise and time per seed and window.
     """
@@ -95,13 +102,22 @@ class Exhibit:
 
 
 @dataclass(frozen=True)
+class Made:
+    """Hold frames `[seeds, N, H, W, 3]` made along moments that were held out, and along those learned from."""
+
+    told: UInt8
+    retold: UInt8
+
+
+@dataclass(frozen=True)
 class Probed:
-    """Hold what was found, and frames `[N, H, W, 3]` to look at: learned from, held out, and made by way and seed."""
+    """Hold what was found, and what to look at: frames `[N, H, W, 3]` learned from and held out, and those made."""
 
     leakage: Leakage
     train: UInt8
     held: UInt8
-    made: tuple[tuple[UInt8, ...], tuple[UInt8, ...]]
+    alone: Made
+    aided: Made
 
 
 def probe_adapter(
@@ -110,8 +126,8 @@ def probe_adapter(
 ) -> Probed:  # fmt: skip
     """Probe the face's adapter among decrypted parts, or just tuned.
 
-    Pictures are generated along moments that were held out, so that real pictures of the same moments are the measure:
-    once by the adapter alone, once with references, tokens and whatever else a cast is given.
+    Pictures are generated along moments that were held out, so that real pictures of the same moments are the measure,
+    and along moments that were learned from: once by the adapter alone, once with references, tokens and the like.
 
     Raises:
         UsageError: there are no parts for this generator, something is plugged into it already, or a setting is out of
@@ -121,32 +137,51 @@ def probe_adapter(
     """
     chosen, report = settings or ProbeSettings(), progress or (lambda _label, _share: None)
     chosen.require_possible()
-    exhibit = replace(exhibit, footage=replace(exhibit.footage, sound=torch.zeros(0)))
+    silent = replace(exhibit, footage=replace(exhibit.footage, sound=torch.zeros(0)))
     report("measuring real frames", 0.0)
-    (learned, train), (real, held) = (_real_views(encoder, part) for part in (exhibit.train, exhibit.held_out))
+    (learned, train), (real, held) = (_real_views(encoder, part) for part in (silent.train, silent.held_out))
     centre, nearest = mean_direction(real.vectors), NearestFrames(learned, real)
     floor = mean_likeness(_views(encoder, *rendered_people()), centre)
-    ways, made = [], []
     own = {name: parts[name] for kind in ("adapter", "identity") if (name := f"{kind}.{generator.id}.face") in parts}
+    ways, made = [], []
     with loaded(generator, [own]) as [person]:
-        for aided in (False, True):
-            report(_STEPS[aided][0], 0.0)
-            takes = _takes(generator, person, exhibit.held_out, aided, chosen)
-            views = [_views(encoder, take.frames, take.points) for take in takes]
-            report(_STEPS[aided][1], 0.0)
-            losses = _losses(generator, person, exhibit, aided, chosen)
-            found = float(np.mean([one.found for one in views]))
-            likeness = likeness_of(views, centre)
-            ways.append(Way(aided, likeness, found, nearest.compare(views), infer_membership(*losses)))
-            made.append(tuple(take.frames for take in takes))
-    leakage = Leakage(ways[0], ways[1], mean_likeness(learned, centre), floor, len(learned), len(real))
-    report(_STEPS[True][1], 1.0)
-    return Probed(leakage, train, held, (made[0], made[1]))
+        for aided, name in _WAYS.items():
+            told, retold = _take_all(generator, person, silent, aided, chosen, partial(report, f"{name}: pictures"))
+            seen, again = ([_views(encoder, take.frames, take.points) for take in takes] for takes in (told, retold))
+            losses = _losses(generator, person, silent, aided, chosen, partial(report, f"{name}: loss"))
+            ways.append(
+                Way(
+                    aided,
+                    likeness_of(seen, centre),
+                    float(np.mean([views.found for views in seen])),
+                    nearest.compare(seen),
+                    nearest.compare(again) if again else (),
+                    infer_membership(*losses),
+                )
+            )
+            made.append(Made(_stacked(told), _stacked(retold)))
+    leakage = Leakage(ways[0], ways[1], real_likeness(real), floor, len(learned), len(real))
+    return Probed(leakage, train, held, made[0], made[1])
 
 
-def _takes(generator: Generator, person: Identity, held: Footage, aided: bool, settings: ProbeSettings) -> list[Takes]:
-    moments = held.spread(settings.pictures)
-    return [generator.rehearse(person, held, moments, seed, aided) for seed in range(settings.seeds)]
+def _take_all(
+    generator: Generator, person: Identity, exhibit: Exhibit, aided: bool, settings: ProbeSettings, tell: Tell
+) -> tuple[list[Takes], list[Takes]]:
+    """Generate along held-out moments and, where a generator can be led along moments, along learned ones."""
+    told, retold = list[Takes](), list[Takes]()
+    for takes, part in ((told, exhibit.held_out), (retold, exhibit.train)):
+        moments = part.spread(settings.pictures)
+        for seed in range(settings.seeds):
+            tell((len(told) + len(retold)) / (2 * settings.seeds))
+            takes.append(generator.rehearse(person, part, moments, seed, aided))
+        if takes[0].points is None:  # what it made is of no moment: the other part would give the same
+            break
+    tell(1.0)
+    return told, retold
+
+
+def _stacked(takes: list[Takes]) -> UInt8:
+    return np.stack([take.frames for take in takes]) if takes else np.zeros((0, 0, 1, 1, 3), np.uint8)
 
 
 def _real_views(encoder: FaceEncoder, footage: Footage) -> tuple[Views, UInt8]:
@@ -173,7 +208,7 @@ def _views(encoder: FaceEncoder, frames: UInt8, points: Float32 | None) -> Views
 
 
 def _losses(
-    generator: Generator, person: Identity, exhibit: Exhibit, aided: bool, settings: ProbeSettings
+    generator: Generator, person: Identity, exhibit: Exhibit, aided: bool, settings: ProbeSettings, tell: Tell
 ) -> tuple[Losses, Losses]:
     """Take the training loss of windows that were learned from, and of others, with the adapter and without.
 
@@ -187,10 +222,13 @@ def _losses(
         with without_lora(generator.denoiser):
             lessons = generator.lessons(exhibit.footage, fresh, 0.0 if aided else 1.0, face_weight)
             kinds = [_windows_apart(lessons.spans, *ends, settings.windows) for ends in exhibit.ends]
-            untuned = [_mean_losses(lessons, kind, settings) for kind in kinds]
+            windows = [window for kind in kinds for window in kind]
+            untuned = _mean_losses(lessons, windows, settings, lambda share: tell(share / 2))
         assign(fresh.trainable(), copies(person.trainable()))
-        tuned = [_mean_losses(lessons, kind, settings) for kind in kinds]
-    return Losses(tuned[0], untuned[0]), Losses(tuned[1], untuned[1])
+        tuned = _mean_losses(lessons, windows, settings, lambda share: tell((1 + share) / 2))
+    tell(1.0)
+    cut = len(kinds[0])
+    return Losses(tuned[:, :cut], untuned[:, :cut]), Losses(tuned[:, cut:], untuned[:, cut:])
 
 
 def _windows_apart(spans: Tensor, first: int, stop: int, most: int) -> list[int]:
@@ -207,12 +245,13 @@ def _windows_apart(spans: Tensor, first: int, stop: int, most: int) -> list[int]
     return [picked[k] for k in spread]
 
 
-def _mean_losses(lessons: Lessons, windows: list[int], settings: ProbeSettings) -> Float32:
+def _mean_losses(lessons: Lessons, windows: list[int], settings: ProbeSettings, tell: Tell) -> Float32:
     """Mean loss of each window `[seeds, n]` over draws of noise and time, the same for every window and every call."""
-    losses = np.zeros((settings.seeds, len(windows)), np.float32)
+    losses = np.zeros((settings.seeds, settings.draws, len(windows)), np.float32)
     for seed in range(settings.seeds):
+        tell(seed / settings.seeds)
         for draw in range(settings.draws):
             for k, window in enumerate(windows):
                 torch.manual_seed(seed * settings.draws + draw)
-                losses[seed, k] += float(lessons.loss(torch.tensor([window]))) / settings.draws
-    return losses
+                losses[seed, draw, k] = float(lessons.loss(torch.tensor([window])))
+    return losses.mean(1)

@@ -7,7 +7,7 @@ shows the person, and so do the pictures that are written; they are as private a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,7 +51,7 @@ from cameo.unlocking import unlock
 
 if TYPE_CHECKING:
     from cameo.crypto.provider import KeyProvider
-    from cameo.fidelity.leakage import Leakage, Way
+    from cameo.fidelity.leakage import Leakage
     from cameo.fidelity.nearness import Nearness
     from cameo.generators.base import Footage, Generator
     from cameo.records import UInt8
@@ -59,7 +59,6 @@ if TYPE_CHECKING:
     from cameo.unlocking import Opened
 
 PAIRS = 6  # on the sheet, of each kind
-SHEET_MEASURE = "structure"  # by which they are nearest
 # Mean difference in grey levels (0..255) up to which a sealed reference is taken for a frame of the recording.
 SAME_FRAME = 2.5
 NUMBERS, PLOT, SHEET = WRITTEN = ("leakage.json", "leakage.png", "nearest.png")
@@ -213,7 +212,7 @@ def _exhibit(footage: Footage, generator: str, held_out: float | None) -> Exhibi
 def _use(generator: Generator, exhibit: Exhibit, settings: ProbeSettings) -> Use:
     """Ask to generate: what is made shows the person, whatever it is made for."""
     height, width = exhibit.footage.frames.shape[1:3]
-    seconds = 2 * settings.seeds * min(settings.pictures, len(exhibit.held_out)) / generator.fps
+    seconds = 4 * settings.seeds * min(settings.pictures, len(exhibit.held_out)) / generator.fps
     return Use("generate", "", "", generator.id, ("video",), ("face",), seconds, width * height)
 
 
@@ -247,43 +246,49 @@ def _let_out(opened: Opened, report: LeakageReport, probed: Probed) -> None:
 
 
 def _plot(leakage: Leakage) -> bytes:
-    names = ("the adapter alone", "with references")
-    likeness = {"other people": leakage.floor}
-    likeness |= {name: way.likeness.value for name, way in zip(names, leakage.ways, strict=True)}
-    likeness["real frames"] = leakage.ceiling
-    distances = {
-        near.measure: {
-            "new real frames": near.real,
-            **{name: way.nearness[k].made.ravel() for name, way in zip(names, leakage.ways, strict=True)},
-        }
-        for k, near in enumerate(leakage.alone.nearness)
+    alone, aided = leakage.ways
+    likeness = {
+        "other people": leakage.floor,
+        "the adapter alone": alone.likeness.value,
+        "with references": aided.likeness.value,
+        "new real frames": leakage.ceiling,
     }
+    distances = {}
+    for k, near in enumerate(alone.nearness):
+        groups = {"new real frames": near.real, "the adapter alone": near.made}
+        groups["with references"] = aided.nearness[k].made
+        if alone.retold:
+            groups["alone, retold"] = alone.retold[k].made
+        distances[near.measure] = groups
     scores = {
-        f"{name}: AUC {way.membership.auc.value:.2f}": (way.membership.members, way.membership.others)
-        for name, way in zip(names, leakage.ways, strict=True)
+        name: (way.membership.members, way.membership.others)
+        for name, way in (("alone", alone), ("with references", aided))
     }
     return draw_leakage(likeness, distances, scores)
 
 
 def _sheet(probed: Probed) -> bytes:
     """Show the generated frames that lie nearest to one that was learned from, above that one; and real ones alike."""
-    rows: list[tuple[str, UInt8]] = []
-    names = ("made by the adapter alone", "made with references")
-    for name, way, made in zip(names, probed.leakage.ways, probed.made, strict=True):
-        rows += _pairs(name, _on_sheet(way), np.stack(made), probed.train)
-    near = _on_sheet(probed.leakage.alone)
-    near = replace(near, made=near.real[None], nearest=near.nearest_real[None])
-    return draw_sheet([*rows, *_pairs("real, and not seen by it", near, probed.held[None], probed.train)])
+    alone, aided = probed.leakage.ways
+    shown = [
+        ("the adapter alone, along new moments", alone.nearness, probed.alone.told),
+        ("the adapter alone, along moments it learned from", alone.retold, probed.alone.retold),
+        ("with references, along moments it learned from", aided.retold, probed.aided.retold),
+    ]
+    rows = [row for name, nearness, made in shown for row in _pairs(name, _by_structure(nearness), made, probed.train)]
+    near = _by_structure(alone.nearness)
+    real = near and replace(near, made=near.real[None], nearest=near.nearest_real[None])
+    return draw_sheet([*rows, *_pairs("new real frames", real, probed.held[None], probed.train)])
 
 
-def _on_sheet(way: Way) -> Nearness:
-    return next(near for near in way.nearness if near.measure == SHEET_MEASURE)
+def _by_structure(nearness: Sequence[Nearness]) -> Nearness | None:
+    return next((near for near in nearness if near.measure == "structure"), None)
 
 
-def _pairs(name: str, near: Nearness, made: UInt8, train: UInt8) -> list[tuple[str, UInt8]]:
-    """Two rows of the sheet; `made` is `[seeds, N, H, W, 3]`. None where no face was found."""
-    pairs = closest_pairs(near, PAIRS)
-    if not pairs:
+def _pairs(name: str, near: Nearness | None, made: UInt8, train: UInt8) -> list[tuple[str, UInt8]]:
+    """Two rows of the sheet; `made` is `[seeds, N, H, W, 3]`. No row where nothing was made, or no face was found."""
+    pairs = closest_pairs(near, PAIRS) if near is not None else []
+    if near is None or not pairs:
         return []
     told = ", ".join(f"{distance:.2f}" for *_, distance in pairs)
     return [

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from cameo.cli import terminal
 from cameo.cli.arguments import VerbParser
@@ -15,15 +14,15 @@ from cameo.errors import UsageError
 if TYPE_CHECKING:
     import argparse
 
-    from cameo.fidelity.leakage import Leakage, Way
+    from cameo.fidelity.leakage import Leakage
     from cameo.fidelity.nearness import Estimate
     from cameo.probing import LeakageReport
 
-_HEAD = ("", "adapter alone", "with references", "new real frames")
+_HEAD = ("", "alone", "retold", "with references", "retold", "new real")
 _COPYING = {
     "copies": "it hands out frames it learned from",
     "some": "some of what it makes lies nearer to frames it learned from than new real frames do",
-    "none": "nothing it made lies nearer to a frame it learned from than new real frames do",
+    "none": "what it makes lies no nearer to frames it learned from than new real frames do",
 }
 
 
@@ -81,7 +80,7 @@ def _lines(report: LeakageReport, file: Path) -> list[str]:
         ("adapter", f"for {report.generator}, in double {report.bundle_id}"),
         ("recording", f"{found.learned} frames it learned from, {found.held_out} it did not"),
         ("windows", f"{len(attack.members)} it learned from, {len(attack.others)} it did not; none overlaps another"),
-        ("measured by", f"{report.scorer}; {_count(len(found.alone.likeness.seeds))}, lowest to highest in brackets"),
+        ("measured by", f"{report.scorer}; {_count(len(found.alone.likeness.seeds))}; unknown: too few windows to say"),
     ]
     heard = [("so", text) for text in _findings(found)]
     files = [("written", f"{name}") for name in report.written]
@@ -90,73 +89,69 @@ def _lines(report: LeakageReport, file: Path) -> list[str]:
     return [*lines, *terminal.columns(_HEAD, _table(found)), "", *terminal.table([*heard, *files, *note])]
 
 
-def _table(found: Leakage) -> list[tuple[str, str, str, str]]:
-    """One line per number; the last column is what new real frames of the person have."""
+def _table(found: Leakage) -> list[list[str]]:
+    """One line per number; retold is along moments it learned from, the last column what new real frames have."""
+    alone, aided = found.ways
     rows = [
-        _row("likeness", [_spread(way.likeness) for way in found.ways], f"{found.ceiling:.2f}"),
-        ("  of other people", "", "", f"{found.floor:.2f}"),
+        _row("likeness", [_number(way.likeness.value) for way in found.ways], _number(found.ceiling)),
+        _row("  by seed", [_seeds(way.likeness) for way in found.ways]),
+        _row("  of other people", ["", ""], _number(found.floor)),
     ]
-    for k, near in enumerate(found.alone.nearness):
-        medians = [_median(way, k) for way in found.ways]
-        rows.append(_row(f"nearest frame, by {near.measure}", medians, f"{np.median(near.real):.2f}"))
-        nearer = [_share(way.nearness[k].nearer) for way in found.ways]
-        rows.append(_row("  nearer than 5 % of new ones", nearer, "5 %"))
-        singled = [_spread(way.nearness[k].singled) for way in found.ways]
-        rows.append(_row("  singled out", singled, "0.50"))
-    rows.append(_row("told from its loss, AUC", [_spread(way.membership.auc) for way in found.ways], "0.50"))
-    rows.append(_row("  95 % interval", [_interval(way.membership.auc) for way in found.ways], ""))
-    rows.append(_row("  by a coin", [_chance(way.membership.chance) for way in found.ways], ""))
-    rows.append(_row("  without the adapter", [_number(way.membership.blind) for way in found.ways], ""))
+    for k, near in enumerate(alone.nearness):
+        each = [near, alone.retold[k] if alone.retold else None, aided.nearness[k]]
+        each.append(aided.retold[k] if aided.retold else None)
+        rows.append([f"nearest frame, by {near.measure}", *(n and _number(n.usual) or "" for n in each)])
+        rows[-1].append(_number(near.usual_real))
+        rows.append(["  nearer than 5 % of new ones", *(n and _percent(n.nearer.value) or "" for n in each), "5 %"])
+        rows.append(["  singled out", *(n and _number(n.singled.value) or "" for n in each), "0.50"])
+    attacks = [way.membership for way in found.ways]
+    rows.append(_row("told from its loss, AUC", [_number(attack.auc.value) for attack in attacks], "0.50"))
+    rows.append(_row("  by seed", [_seeds(attack.auc) for attack in attacks]))
+    rows.append(_row("  95 % interval", [_interval(attack.auc) for attack in attacks]))
+    rows.append(_row("  a coin does as well", [_chance(attack.chance) for attack in attacks]))
+    rows.append(_row("  without the adapter", [_number(attack.blind) for attack in attacks]))
     for k, rate in enumerate(("1 %", "10 %")):
-        caught = [_caught(way.membership.caught[k]) for way in found.ways]
-        rows.append(_row(f"  caught at {rate} false alarms", caught, rate))
+        rows.append(_row(f"  caught at {rate} false alarms", [_percent(a.caught[k]) for a in attacks], rate))
     return rows
 
 
-def _row(label: str, values: Sequence[str], real: str) -> tuple[str, str, str, str]:
-    return label, values[0], values[1], real
+def _row(label: str, values: Sequence[str], real: str = "") -> list[str]:
+    return [label, values[0], "", values[1], "", real]
 
 
 def _findings(found: Leakage) -> list[str]:
-    alone, aided = found.ways
-    said = [f"alone, {_COPYING[alone.copying]}", f"with references, {_COPYING[aided.copying]}"]
-    told = [way for way in found.ways if way.membership.told]
-    if told:
+    said = [
+        f"alone, {_COPYING[found.alone.copying]}",
+        f"with references, {_COPYING[found.aided.copying]}",
+    ]
+    if found.alone.retold:
+        said.append(f"led along the motion it learned from, {_COPYING[found.alone.retelling]}")
+    if any(way.membership.told for way in found.ways):
         said.append("its loss tells what it learned from: whoever has the adapter can check a recording against it")
     else:
         said.append("its loss does not tell what it learned from, as far as so few windows can show")
     return said
 
 
-def _spread(found: Estimate) -> str:
-    known = [value for value in found.seeds if np.isfinite(value)]
-    return f"{found.value:.2f} ({min(known):.2f} to {max(known):.2f})" if known else "not known"
+def _number(value: float) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else "unknown"
 
 
-def _share(found: Estimate) -> str:
-    known = [value for value in found.seeds if np.isfinite(value)]
-    return f"{100 * found.value:.0f} % ({100 * min(known):.0f} to {100 * max(known):.0f})" if known else "not known"
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if math.isfinite(share) else "unknown"
+
+
+def _seeds(found: Estimate) -> str:
+    known = [value for value in found.seeds if math.isfinite(value)]
+    return f"{min(known):.2f}-{max(known):.2f}" if known else "unknown"
 
 
 def _interval(found: Estimate) -> str:
-    return f"{found.low:.2f} to {found.high:.2f}" if np.isfinite(found.low) else "too few windows"
-
-
-def _median(way: Way, measure: int) -> str:
-    values = way.nearness[measure].made
-    return _number(float(np.nanmedian(values))) if np.isfinite(values).any() else "no face"
-
-
-def _number(value: float) -> str:
-    return f"{value:.2f}" if np.isfinite(value) else "not known"
+    return f"{found.low:.2f}-{found.high:.2f}" if math.isfinite(found.low) else "unknown"
 
 
 def _chance(value: float) -> str:
-    return f"{value:.2g}" if np.isfinite(value) else "not known"
-
-
-def _caught(share: float) -> str:
-    return f"{100 * share:.0f} %" if np.isfinite(share) else "too few windows"
+    return f"{100 * value:.2g} %" if math.isfinite(value) else "unknown"
 
 
 def _count(seeds: int) -> str:

@@ -71,23 +71,32 @@ class Losses:
 class Way:
     """Hold what one way of generating gives back: by the adapter alone, or aided by references.
 
-    likeness: mean of max(0, cosine) to the mean direction of the held-out pictures, 0 without a face. found: share of
-    the pictures with a face.
+    Attributes:
+        aided: whether references, tokens and the like were given.
+        likeness: mean of max(0, cosine) to the mean direction of the held-out pictures, 0 without a face.
+        found: share of the pictures with a face.
+        nearness: of pictures made along moments that were held out.
+        retold: of pictures made along moments that were learned from, as if somebody had their motion; empty where a
+            generator cannot be led along one.
+        membership: what the loss tells.
     """
 
     aided: bool
     likeness: Estimate
     found: float
     nearness: tuple[Nearness, ...]
+    retold: tuple[Nearness, ...]
     membership: Membership
 
     @property
     def copying(self) -> Copying:
-        """Whether training pictures are handed out: of most, of some, or of no generated pictures."""
-        seen = [near for near in self.nearness if near.measure != "face" and near.singled.low > CHANCE]
-        if any(near.nearer.value >= MOST for near in seen):
-            return "copies"
-        return "some" if any(near.nearer.low > PERCENTILE / 100 for near in seen) else "none"
+        """Whether pictures of new moments are copies."""
+        return judge_copying(self.nearness)
+
+    @property
+    def retelling(self) -> Copying:
+        """Whether pictures of learned moments are copies."""
+        return judge_copying(self.retold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +105,7 @@ class Leakage:
 
     Attributes:
         alone, aided: the two ways of generating.
-        ceiling: likeness of real frames that were learned from; floor: of other people.
+        ceiling: likeness of held-out frames to the others of them; floor: of other people.
         learned, held_out: frames.
     """
 
@@ -111,6 +120,17 @@ class Leakage:
     def ways(self) -> tuple[Way, Way]:
         """Both."""
         return self.alone, self.aided
+
+
+def judge_copying(nearness: Sequence[Nearness]) -> Copying:
+    """Say whether training pictures are handed out: as most, as some, or as none of the generated ones.
+
+    The face is not asked: an encoder finds all pictures of a person alike, that is what it is for.
+    """
+    seen = [near for near in nearness if near.measure != "face" and near.singled.low > CHANCE]
+    if any(near.nearer.value >= MOST for near in seen):
+        return "copies"
+    return "some" if any(near.nearer.low > PERCENTILE / 100 for near in seen) else "none"
 
 
 def infer_membership(members: Losses, others: Losses) -> Membership:
@@ -156,6 +176,21 @@ def mean_likeness(views: Views, centre: Float32) -> float:
     return float(_cosines(views, centre).mean()) if len(views) else float("nan")
 
 
+def real_likeness(views: Views) -> float:
+    """Mean likeness of real pictures with a face to each other: runs of neighbours to the mean direction of the others.
+
+    NaN where there are fewer than two runs.
+    """
+    runs = np.array_split(views.vectors, max(1, len(views) // RUN))
+    if len(runs) < 2:
+        return float("nan")
+    whole, found = views.vectors.sum(0), []
+    for run in runs:
+        rest = whole - run.sum(0)
+        found.append(np.maximum(run @ rest / max(float(np.linalg.norm(rest)), 1e-9), 0))
+    return float(np.concatenate(found).mean())
+
+
 def _cosines(views: Views, centre: Float32) -> Float32:
     return np.where(views.found, np.maximum(views.vectors @ centre, 0), 0).astype(np.float32)
 
@@ -177,6 +212,8 @@ def _way(way: Way) -> dict[str, object]:
         "found": _known(way.found),
         "copying": way.copying,
         "nearest": {near.measure: _nearness(near) for near in way.nearness},
+        "retold_copying": way.retelling if way.retold else None,
+        "retold": {near.measure: _nearness(near) for near in way.retold} or None,
         "membership": {
             "auc": _estimate(attack.auc),
             "auc_without_adapter": _known(attack.blind),
@@ -190,9 +227,9 @@ def _way(way: Way) -> dict[str, object]:
 
 def _nearness(near: Nearness) -> dict[str, object]:
     return {
-        "generated": _known(float(np.nanmedian(near.made))) if np.isfinite(near.made).any() else None,
-        "held_out": _known(float(np.median(near.real))),
-        "closest": _known(float(np.nanmin(near.made))) if np.isfinite(near.made).any() else None,
+        "generated": _known(near.usual),
+        "held_out": _known(near.usual_real),
+        "closest": _known(float(np.min(near.made[np.isfinite(near.made)], initial=np.inf))),
         "nearer": _estimate(near.nearer),
         "singled_out": _estimate(near.singled),
     }

@@ -85,6 +85,16 @@ class Nearness:
     nearer: Estimate
     singled: Estimate
 
+    @property
+    def usual(self) -> float:
+        """Median distance of the generated pictures, NaN if none shows a face."""
+        return float(np.nanmedian(self.made)) if np.isfinite(self.made).any() else float("nan")
+
+    @property
+    def usual_real(self) -> float:
+        """Median distance of the real pictures."""
+        return float(np.median(self.real))
+
 
 def _by_pixels(one: Views, other: Views) -> Float32:
     return vectors_apart(standardised(one.grey), standardised(other.grey))

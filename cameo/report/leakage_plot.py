@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 _STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10}
 _SIZE_INCH, _DPI = (12.0, 6.4), 110
-_COLOURS = ("#7a7a7a", "#1f6fb2", "#d1732b", "#3a8f4a")
+_COLOURS = ("#7a7a7a", "#1f6fb2", "#d1732b", "#8a4fa3")  # of real frames first
+_LIKENESS = ("#c9c9c9", *_COLOURS[1:3], _COLOURS[0])
 _NEARER = 5.0  # percentile of the real frames, see `fidelity.nearness`
 
 
@@ -41,7 +42,7 @@ def draw_leakage(
             axes.set(title=f"nearest training frame, by {measure}", xlabel="distance; 0 is a copy")
         for axes, (way, (members, others)) in zip(panels.flat[4:], scores.items(), strict=False):
             _dots(axes, {"held out": others, "learned from": members}, limit=False)
-            axes.set(title=f"membership, {way}", xlabel="loss with adapter less loss without")
+            axes.set(title=f"telling it by its loss, {way}", xlabel="loss with adapter less loss without")
         buffer = io.BytesIO()
         FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None}, pil_kwargs={"dpi": (_DPI, _DPI)})
     return buffer.getvalue()
@@ -50,7 +51,7 @@ def draw_leakage(
 def _bars(axes: Any, likeness: Mapping[str, float]) -> None:
     places = np.arange(len(likeness))
     values = np.nan_to_num([*likeness.values()])
-    axes.barh(places, values, color=[_COLOURS[0], _COLOURS[1], _COLOURS[2], _COLOURS[3]][: len(places)], height=0.6)
+    axes.barh(places, values, color=_LIKENESS[: len(places)], height=0.6)
     for place, value in zip(places, values, strict=True):
         axes.text(value, place, f" {value:.2f}", va="center")
     axes.set_yticks(places, [*likeness])
