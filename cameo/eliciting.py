@@ -168,7 +168,8 @@ def _take_all(
     generator: Generator, person: Identity, exhibit: Exhibit, aided: bool, settings: ProbeSettings, tell: Tell
 ) -> tuple[list[Takes], list[Takes]]:
     """Generate along held-out moments and, where a generator can be led along moments, along learned ones."""
-    told, retold = list[Takes](), list[Takes]()
+    told: list[Takes] = []
+    retold: list[Takes] = []
     for takes, part in ((told, exhibit.held_out), (retold, exhibit.train)):
         moments = part.spread(settings.pictures)
         for seed in range(settings.seeds):
