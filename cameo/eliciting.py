@@ -189,8 +189,8 @@ def _real_views(encoder: FaceEncoder, footage: Footage) -> tuple[Views, UInt8]:
     """Look at the usable frames of footage that show a face; the pictures, and the frames."""
     at = torch.nonzero(footage.usable).flatten()
     frames = np.asarray(footage.frames[at])
-    views = _views(encoder, frames, footage.points_px(at))
-    if not views.found.any():
+    views = _views(encoder, frames, footage.points_px(at)) if len(at) else None
+    if views is None or not views.found.any():
         raise CameoError("no face is found in the footage", "choose another encoder, or look at the recording")
     return views.seen, frames[views.found]
 
