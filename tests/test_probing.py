@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from cameo.capture.clip import read_clip
 from cameo.custody import erase
 from cameo.eliciting import ProbeSettings
 from cameo.errors import (
@@ -54,20 +55,13 @@ def bare(
 
 
 @pytest.fixture(scope="module")
-def recorded() -> np.ndarray:
-    """The frames of the selfie, as they were rendered."""
-    return render_selfie(3, 5.0, size=256).frames
-
-
-@pytest.fixture(scope="module")
-def clips(recorded: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clips(selfie: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with recordings that must be refused."""
     folder = tmp_path_factory.mktemp("clips")
-    other = render_selfie(9, 5.0, size=256)
+    own, other = read_clip(selfie).frames, render_selfie(9, 5.0, size=256)
     write_mp4(folder / "other.mp4", other.frames, other.fps)
-    again = np.stack([cv2.convertScaleAbs(frame, alpha=0.8, beta=30) for frame in recorded])
-    write_mp4(folder / "again.mp4", again, 25.0)
-    write_mp4(folder / "short.mp4", recorded[:40], 25.0)
+    write_mp4(folder / "again.mp4", np.stack([cv2.convertScaleAbs(f, alpha=0.8, beta=30) for f in own]), 25.0)
+    write_mp4(folder / "short.mp4", own[:40], 25.0)
     (folder / "broken.mp4").write_bytes(b"this is no video")
     return folder
 
@@ -104,6 +98,7 @@ def test_a_double_that_keeps_its_recording(kept: Lendable) -> None:
     assert told["with_references"]["nearest"]["structure"]["closest"] > 0.001, "nothing is handed out bit for bit"
     for name in ("leakage.png", "nearest.png"):
         picture = cv2.imread(str(out / name))
+        assert picture is not None
         assert picture.shape[1] > 600 and picture.std() > 10
     assert kept.decisions(kept.people.ada) == [("allow", ""), ("released", "")]
     assert [receipt.action for receipt in kept.receipts(kept.people.ada)] == ["generate", "generate"]
@@ -162,7 +157,7 @@ def test_another_encoder(bare: Lendable, selfie: Path, enrolled: Enrolled, monke
 def test_bad_recordings(bare: Lendable, clips: Path) -> None:
     with refused(bare, ClipError, "broken.mp4"):
         probe(bare, footage=clips / "broken.mp4")
-    with refused(bare, UsageError, "no file"):
+    with refused(bare, UsageError, "no such file"):
         probe(bare, footage=clips / "none.mp4")
     with refused(bare, CameoError, "too few usable frames"):
         probe(bare, footage=clips / "short.mp4")
