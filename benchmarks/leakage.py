@@ -1,8 +1,8 @@
 """How much of its footage an adapter gives back, as tuning goes on, beside the likeness that is bought with it.
 
-    python -m benchmarks.leakage                                             # two rendered people
+    python -m benchmarks.leakage                                            # two rendered people
     python -m benchmarks.leakage --clips FOLDER/*.mp4 --face-model insightface:FOLDER --out FOLDER
-    python -m benchmarks.leakage --quick                                     # one person, few steps: to see that it runs
+    python -m benchmarks.leakage --quick                                    # one person, few steps: to see that it runs
 
 Each person is tuned anew for every number of steps, without a judge, so that nothing stops it early; 0 is what has a
 closed form. The last quarter of each clip, which neither tuning nor its judge sees, is what is held out. What is
