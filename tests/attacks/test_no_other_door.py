@@ -141,7 +141,16 @@ TRIED: dict[str, tuple[bool, Callable[[Loot], Any]]] = {
 }
 # These hold what they are given, and open nothing.
 VALUES = {"Borrowed", "ConsentTerms", "GrantTerms", "Narrowing", "Purpose", "Use"}
-HEAVY_VALUES = {"AdaptOptions", "CastMember", "CastOptions", "EnrollOptions", "FilmOptions", "LeakageOptions", "Region", "Shot"}
+HEAVY_VALUES = {
+    "AdaptOptions",
+    "CastMember",
+    "CastOptions",
+    "EnrollOptions",
+    "FilmOptions",
+    "LeakageOptions",
+    "Region",
+    "Shot",
+}
 PROTOCOLS = {"KeyProvider", "PromptClassifier"}
 # In `test_casting.py` and `test_captures.py` of this folder; whoever holds a grant may pass it on, see the test below.
 ELSEWHERE = {"add_generator", "cast", "enroll", "delegate", "__version__"}
