@@ -95,7 +95,7 @@ COLUMNS: dict[str, Any] = {
     "singled out, alone": lambda found: _singled(found.alone, False),
     "singled out, retold": lambda found: _singled(found.alone, True),
     "membership AUC, alone": lambda found: found.alone.membership.auc.value,
-    "AUC before tuning": lambda found: found.alone.membership.blind,
+    "AUC without LoRA": lambda found: found.alone.membership.blind,
 }
 
 
@@ -118,7 +118,7 @@ def draw(points: Sequence[Point], out: Path) -> None:
     panels = (
         ("likeness", ("likeness, alone", "likeness, with references", "ceiling"), None),
         ("nearer than 5 % of new real frames", ("nearer, alone", "nearer, retold"), 0.05),
-        ("membership by the loss, AUC", ("membership AUC, alone", "AUC before tuning"), 0.5),
+        ("membership by the loss, AUC", ("membership AUC, alone", "AUC without LoRA"), 0.5),
     )
     figure, axes = plt.subplots(1, len(panels), figsize=(13, 4), layout="constrained")
     places = range(len(steps))

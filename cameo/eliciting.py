@@ -145,11 +145,10 @@ def probe_adapter(
     own = {name: parts[name] for kind in ("adapter", "identity") if (name := f"{kind}.{generator.id}.face") in parts}
     ways, made = [], []
     with loaded(generator, [own]) as [person]:
-        attack = _Attack(generator, silent, chosen)
         for aided, name in _WAYS.items():
             told, retold = _take_all(generator, person, silent, aided, chosen, partial(report, f"{name}: pictures"))
             seen, again = ([_views(encoder, take.frames, take.points) for take in takes] for takes in (told, retold))
-            losses = attack.losses(person, aided, partial(report, f"{name}: loss"))
+            losses = _losses(generator, person, silent, aided, chosen, partial(report, f"{name}: loss"))
             ways.append(
                 Way(
                     aided,
@@ -209,42 +208,28 @@ def _views(encoder: FaceEncoder, frames: UInt8, points: Float32 | None) -> Views
     return Views(grey, vectors, found)
 
 
-class _Attack:
-    """Take the training loss of windows that were learned from, and of others, with what was tuned and without.
+def _losses(
+    generator: Generator, person: Identity, exhibit: Exhibit, aided: bool, settings: ProbeSettings, tell: Tell
+) -> tuple[Losses, Losses]:
+    """Take the training loss of windows that were learned from, and of others, with the LoRA and without.
 
-    All windows are prepared together and alike, from the whole footage. Without what was tuned, the LoRA is silent, and
-    learned inputs are as they were before the descent: what has a closed form comes of the learned footage both times,
-    so that it does not count as memory of the descent.
+    All windows are prepared together and alike, from the whole footage; learned inputs are the person's both times. So
+    an adapter whose LoRA does nothing has no score at all, whatever differs between the two parts of the footage.
     """
-
-    def __init__(self, generator: Generator, exhibit: Exhibit, settings: ProbeSettings) -> None:
-        self._generator, self._exhibit, self._settings = generator, exhibit, settings
-        self._face_weight = Recipe.for_generator(generator.id).face_weight
-        identity = generator.fit_identity(exhibit.train)
-        if not all(value.requires_grad for value in identity.trainable()):
-            self._prepare(identity, exhibit.train, 0.0)
-        self._before = copies(identity.trainable())
-
-    def _prepare(self, identity: Identity, footage: Footage, drop_aids: float) -> Lessons:
-        with without_lora(self._generator.denoiser), torch.random.fork_rng(), torch.no_grad():
-            torch.manual_seed(0)
-            return self._generator.lessons(footage, identity, drop_aids, self._face_weight)
-
-    def losses(self, person: Identity, aided: bool, tell: Tell) -> tuple[Losses, Losses]:
-        """Take them of windows that were learned from, and of those that were not."""
-        identity = self._generator.fit_identity(self._exhibit.train)
-        lessons = self._prepare(identity, self._exhibit.footage, 0.0 if aided else 1.0)
-        kinds = [_windows_apart(lessons.spans, *ends, self._settings.windows) for ends in self._exhibit.ends]
-        windows = [window for kind in kinds for window in kind]
-        with torch.random.fork_rng(), torch.no_grad():
-            assign(identity.trainable(), self._before)
-            with without_lora(self._generator.denoiser):
-                untuned = _mean_losses(lessons, windows, self._settings, lambda share: tell(share / 2))
+    identity = generator.fit_identity(exhibit.train)
+    face_weight = Recipe.for_generator(generator.id).face_weight
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        with without_lora(generator.denoiser):
+            lessons = generator.lessons(exhibit.footage, identity, 0.0 if aided else 1.0, face_weight)
             assign(identity.trainable(), copies(person.trainable()))
-            tuned = _mean_losses(lessons, windows, self._settings, lambda share: tell((1 + share) / 2))
-        tell(1.0)
-        cut = len(kinds[0])
-        return Losses(tuned[:, :cut], untuned[:, :cut]), Losses(tuned[:, cut:], untuned[:, cut:])
+            kinds = [_windows_apart(lessons.spans, *ends, settings.windows) for ends in exhibit.ends]
+            windows = [window for kind in kinds for window in kind]
+            untuned = _mean_losses(lessons, windows, settings, lambda share: tell(share / 2))
+        tuned = _mean_losses(lessons, windows, settings, lambda share: tell((1 + share) / 2))
+    tell(1.0)
+    cut = len(kinds[0])
+    return Losses(tuned[:, :cut], untuned[:, :cut]), Losses(tuned[:, cut:], untuned[:, cut:])
 
 
 def _windows_apart(spans: Tensor, first: int, stop: int, most: int) -> list[int]:

@@ -109,7 +109,7 @@ def _table(found: Leakage) -> list[list[str]]:
     rows.append(_row("  by seed", [_seeds(attack.auc) for attack in attacks]))
     rows.append(_row("  95 % interval", [_interval(attack.auc) for attack in attacks]))
     rows.append(_row("  a coin does as well", [_chance(attack.chance) for attack in attacks]))
-    rows.append(_row("  before tuning", [_number(attack.blind) for attack in attacks]))
+    rows.append(_row("  without the LoRA", [_number(attack.blind) for attack in attacks]))
     for k, rate in enumerate(("1 %", "10 %")):
         rows.append(_row(f"  caught at {rate} false alarms", [_percent(a.caught[k]) for a in attacks], rate))
     return rows

@@ -2,7 +2,7 @@
 
 Copies are looked for among generated pictures (`nearness`). Membership is looked for in the training loss: an adapter
 that has memorised its footage improves the loss of the windows it saw more than that of windows it did not. The attack
-is calibrated by the loss without what was tuned at the same noise and times: some windows are easy for any model.
+is calibrated by the loss without the LoRA at the same noise and times, because some windows are easy for any model.
 
 Source: S. Yeom et al., "Privacy risk in machine learning" (2018), the loss as a membership test; the same of diffusion
 models: T. Matsumoto et al., "Membership inference attacks against diffusion models" (2023), and N. Carlini et al.,
@@ -39,11 +39,11 @@ class Membership:
 
     Attributes:
         auc: area under the curve of the attack, 0.5 for none; interval over windows that do not overlap.
-        blind: the same area by the loss without what was tuned: windows may be easy, or unlike the others.
+        blind: the same area by the loss without the LoRA: windows may be easy, or unlike the others.
         chance: how often a coin would do as well (Mann and Whitney's test, one-sided).
         caught: share of the learned windows that are told at 1 % and at 10 % false alarms, NaN where fewer windows were
             held out than that takes (100, 10).
-        members, others: scores `[n]` and `[m]`: loss with what was tuned less that without, low for what was learned.
+        members, others: scores `[n]` and `[m]`: loss with the LoRA less that without, low for what was learned.
     """
 
     auc: Estimate
@@ -61,7 +61,7 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """Hold the training loss of windows `[seeds, n]`, with what was tuned and without it."""
+    """Hold the training loss of windows `[seeds, n]`, with the LoRA and without it."""
 
     tuned: Float32
     untuned: Float32
@@ -134,7 +134,7 @@ def judge_copying(nearness: Sequence[Nearness]) -> Copying:
 
 
 def infer_membership(members: Losses, others: Losses) -> Membership:
-    """Attack: tell windows that were learned from others by how much tuning improved their loss."""
+    """Attack: tell windows that were learned from others by how much the LoRA improves their loss."""
     scores = members.tuned - members.untuned, others.tuned - others.untuned
     mean = scores[0].mean(0), scores[1].mean(0)
     chance = float("nan")
@@ -216,7 +216,7 @@ def _way(way: Way) -> dict[str, object]:
         "retold": {near.measure: _nearness(near) for near in way.retold} or None,
         "membership": {
             "auc": _estimate(attack.auc),
-            "auc_before_tuning": _known(attack.blind),
+            "auc_without_lora": _known(attack.blind),
             "chance": _known(attack.chance),
             "caught": {f"{rate:g}": _known(share) for rate, share in zip(FALSE_ALARMS, attack.caught, strict=True)},
             "windows": {"learned": len(attack.members), "held_out": len(attack.others)},

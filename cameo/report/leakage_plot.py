@@ -42,7 +42,7 @@ def draw_leakage(
             axes.set(title=f"nearest training frame, by {measure}", xlabel="distance; 0 is a copy")
         for axes, (way, (members, others)) in zip(panels.flat[4:], scores.items(), strict=False):
             _dots(axes, {"held out": others, "learned from": members}, limit=False)
-            axes.set(title=f"telling it by its loss, {way}", xlabel="loss, tuned less untuned")
+            axes.set(title=f"telling it by its loss, {way}", xlabel="loss with LoRA less loss without")
         buffer = io.BytesIO()
         FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None}, pil_kwargs={"dpi": (_DPI, _DPI)})
     return buffer.getvalue()
