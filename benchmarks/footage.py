@@ -36,13 +36,18 @@ class Subject:
 def subjects(generator: Generator, clips: list[Path]) -> Iterator[Subject]:
     """Read clips; each one is one person."""
     for path in clips:
-        clip = read_clip(path, settings=ClipSettings(limit_s=LIMIT_S))
-        track = track_faces(clip.frames)
-        report = assess(clip, track, find_speech(clip.sound))
-        usable = torch.from_numpy(np.array([not reason for reason in report.reasons]))
-        footage = generator.footage(clip, track, usable)
+        footage = whole_footage(generator, path)
         cut = int(len(footage) * (1 - TEST_SHARE))
         yield Subject(path.stem, footage.part(0, cut - TEST_GAP), footage.part(cut, len(footage)))
+
+
+def whole_footage(generator: Generator, path: Path) -> Footage:
+    """Read a clip as a generator sees it."""
+    clip = read_clip(path, settings=ClipSettings(limit_s=LIMIT_S))
+    track = track_faces(clip.frames)
+    report = assess(clip, track, find_speech(clip.sound))
+    usable = torch.from_numpy(np.array([not reason for reason in report.reasons]))
+    return generator.footage(clip, track, usable)
 
 
 def rendered_clips(folder: Path, people: int, seed: int = 500) -> list[Path]:

@@ -80,6 +80,8 @@ _DOORS = {
     "Shot": "cameo.screenplay",
     "FilmOptions": "cameo.screenplay",
     "Region": "cameo.condition.regions",
+    "probe_leakage": "cameo.probing",
+    "LeakageOptions": "cameo.probing",
     "unlock": "cameo.unlocking",
     "Borrowed": "cameo.unlocking",
     "Use": "cameo.records",
@@ -149,6 +151,8 @@ if TYPE_CHECKING:
     from cameo.lending import Narrowing as Narrowing
     from cameo.lending import delegate as delegate
     from cameo.lending import grant as grant
+    from cameo.probing import LeakageOptions as LeakageOptions
+    from cameo.probing import probe_leakage as probe_leakage
     from cameo.publishing import keep_group as keep_group
     from cameo.readapting import AdaptOptions as AdaptOptions
     from cameo.readapting import add_generator as add_generator

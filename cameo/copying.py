@@ -29,26 +29,47 @@ class CopyControl:
 
     def __init__(self, train: UInt8, held: UInt8) -> None:
         self._train = _small(train)
-        self._real = self._singled(held)
-
-    def _singled(self, frames: UInt8) -> Float32:
-        """Distance of each frame to the nearest training frame over that to a typical one, `[N]`."""
-        apart = np.sqrt(np.maximum(2 - 2 * _small(frames) @ self._train.T, 0))
-        ratio = apart.min(1) / np.maximum(np.median(apart, axis=1), 1e-6)
-        return np.asarray(ratio, np.float32)
+        self._real = singled_out(vectors_apart(_small(held), self._train))
 
     def share(self, frames: UInt8) -> float:
         """How often a generated frame singles out a training frame more than a real one does, 0..1; ties are halves."""
-        if not len(frames) or not len(self._real):
+        if not len(frames):
             return float("nan")
-        made = self._singled(frames)[:, None]
-        return float(np.mean((made < self._real) + 0.5 * (made == self._real)))
+        return share_below(singled_out(vectors_apart(_small(frames), self._train)), self._real)
+
+
+def singled_out(apart: Float32) -> Float32:
+    """Distance of each of `[N, M]` rows to the nearest column over that to a typical one, `[N]`."""
+    return np.asarray(apart.min(1) / np.maximum(np.median(apart, axis=1), 1e-6), np.float32)
+
+
+def share_below(one: Float32, other: Float32) -> float:
+    """How often a value of `one` `[N]` lies below a value of `other` `[M]`, 0..1; ties are halves, NaN without either.
+
+    It is the area under the curve of telling `one` from `other` by how low they are. Source: H. B. Mann and D. R.
+    Whitney, "On a test of whether one of two random variables is stochastically larger than the other" (1947).
+    """
+    if not len(one) or not len(other):
+        return float("nan")
+    return float(np.mean((one[:, None] < other) + 0.5 * (one[:, None] == other)))
+
+
+def vectors_apart(one: Float32, other: Float32) -> Float32:
+    """Distances of unit vectors `[N, D]` and `[M, D]`, `[N, M]` in 0..2."""
+    return np.asarray(np.sqrt(np.maximum(2 - 2 * one @ other.T, 0)), np.float32)
+
+
+def standardised(grey: UInt8) -> Float32:
+    """Turn grey pictures `[N, S, S]` into unit vectors `[N, S * S]`, free of their light and contrast."""
+    flat = grey.reshape(len(grey), -1).astype(np.float32)
+    flat -= flat.mean(1, keepdims=True)
+    return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6), np.float32)
 
 
 def _small(frames: UInt8) -> Float32:
-    """Small grey pictures as unit vectors `[N, 1024]`, free of how light they are and of their contrast."""
-    grey = [cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY) for frame in frames]
-    size = (SIDE, SIDE)
-    flat = np.stack([cv2.resize(g, size, interpolation=cv2.INTER_AREA).astype(np.float32).ravel() for g in grey])
-    flat -= flat.mean(1, keepdims=True)
-    return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6), np.float32)
+    """Small grey pictures of frames as unit vectors `[N, 1024]`."""
+    small = np.zeros((len(frames), SIDE, SIDE), np.uint8)
+    for to, frame in zip(small, frames, strict=True):
+        grey = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY)
+        cv2.resize(grey, (SIDE, SIDE), dst=to, interpolation=cv2.INTER_AREA)
+    return standardised(small)

@@ -29,7 +29,8 @@ from cameo.capture.quality import add_voices, assess, require_good
 from cameo.capture.speech import find_speech
 from cameo.embed.face import see_faces
 from cameo.embed.person import pool_face, pool_windows
-from cameo.errors import UsageError
+from cameo.embed.template import compare, unpack_template
+from cameo.errors import CaptureRejected, EncoderMismatch, UsageError
 from cameo.faces.track import track_faces
 from cameo.files import require_writable
 from cameo.generators.base import LineSpeaker, taught
@@ -47,8 +48,17 @@ if TYPE_CHECKING:
     from cameo.crypto.provider import KeyProvider
     from cameo.embed.face import FaceEncoder
     from cameo.embed.voice import VoiceEncoder
-    from cameo.generators.base import Generator
-    from cameo.records import Adapter, Speech
+    from cameo.generators.base import Footage, Generator
+    from cameo.records import (
+        Adapter,
+        Clip,
+        EncoderInfo,
+        FaceSightings,
+        FaceTrack,
+        QualityReport,
+        Speech,
+        Template,
+    )
     from cameo.seal.bundle import VerifiedBundle
 
 Progress = Callable[[str, float], None]
@@ -136,11 +146,7 @@ def observe(
     """
     face_encoder, voice_encoder = encoders
     # 1. Capture, and refuse what is not good enough.
-    with steps("reading the recording"):
-        recording = read_clip(source.clip, source.voice, progress=steps.within)
-    with steps("finding the face"):
-        sightings = see_faces(face_encoder, recording.frames, steps.within)
-        track = track_faces(recording.frames, steps.within, sightings)
+    recording, sightings, track = watch_recording(source, face_encoder, steps)
     with steps("checking the quality"):
         speech = find_speech(recording.sound)
         quality = assess(recording, track, speech)
@@ -160,6 +166,21 @@ def observe(
     return Observed(
         recording, track, speech, quality, face, voice_template, frame_likeness, frames_used, window_likeness, liveness
     )
+
+
+def watch_recording(source: Source, encoder: FaceEncoder, steps: Steps) -> tuple[Clip, FaceSightings | None, FaceTrack]:
+    """Read a recording and follow the face in it, which the encoder sees with a detector of its own if it has one.
+
+    Raises:
+        UsageError: there is no such file.
+        ClipError: the recording cannot be read.
+    """
+    with steps("reading the recording"):
+        recording = read_clip(source.clip, source.voice, progress=steps.within)
+    with steps("finding the face"):
+        sightings = see_faces(encoder, recording.frames, steps.within)
+        track = track_faces(recording.frames, steps.within, sightings)
+    return recording, sightings, track
 
 
 def learn(
@@ -191,8 +212,7 @@ def learn(
     with steps("learning the voice"):
         voice_parts = _learned_voice(generator, seen.speech)
     with steps("tuning"):
-        usable = torch.from_numpy(np.array([not reason for reason in seen.quality.reasons]))
-        footage = generator.footage(seen.clip, seen.track, usable)
+        footage = usable_footage(generator, seen.clip, seen.track, seen.quality)
         footage = replace(footage, speaker=torch.from_numpy(seen.voice.vector))
         chosen = recipe or Recipe.for_generator(generator.id)
         face, voice = encoders
@@ -204,6 +224,41 @@ def learn(
         adapter = tune(generator, footage, judges, chosen, store, steps.progress)
         adapter = replace(adapter, parts={**adapter.parts, **voice_parts})
     return adapter, store
+
+
+def usable_footage(generator: Generator, clip: Clip, track: FaceTrack, quality: QualityReport) -> Footage:
+    """Cut a recording to what a generator learns from; frames with a reason against them are marked."""
+    usable = torch.from_numpy(np.array([not reason for reason in quality.reasons]))
+    return generator.footage(clip, track, usable)
+
+
+def require_same_encoders(verified: VerifiedBundle, encoders: Sequence[EncoderInfo]) -> None:
+    """Refuse encoders that the templates in a double cannot be compared by.
+
+    Raises:
+        EncoderMismatch: one is not that of the double.
+    """
+    for encoder in encoders:
+        entry = next((e for e in verified.manifest.encoders if e.modality == encoder.modality), None)
+        if entry is None or (entry.id, entry.digest) != (encoder.id, encoder.digest):
+            made = f"made with {entry.id}" if entry else "missing"
+            message = f"the {encoder.modality} template in the double is {made}, and cannot be compared by {encoder.id}"
+            raise EncoderMismatch(message, f"give the one it was enrolled with: --{encoder.modality}-model")
+
+
+def require_same_person(template: Template, kept: bytes) -> None:
+    """Refuse a recording of somebody else: compare its template with the sealed one of the same modality.
+
+    Raises:
+        CaptureRejected: they lie too far apart.
+        EncoderMismatch: they come from different encoders.
+    """
+    modality, limit = template.encoder.modality, template.encoder.threshold
+    likeness = compare(template, unpack_template(kept))
+    if likeness <= limit:
+        message = f"the {modality} in the recording is another than the double's: likeness {likeness:.2f}"
+        hint = f"above {limit:.2f} it is taken for the same: record the double's owner alone, in good light"
+        raise CaptureRejected(message, hint)
 
 
 def adapter_parts(adapter: Adapter) -> list[Part]:

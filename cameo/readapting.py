@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cameo.embed.face import load_face_encoder
-from cameo.embed.template import compare, unpack_template
 from cameo.embed.voice import load_voice_encoder
-from cameo.errors import CaptureRejected, EncoderMismatch, NotPermitted, OutputError, UsageError
+from cameo.errors import NotPermitted, OutputError, UsageError
 from cameo.files import require_writable
 from cameo.generators.shelf import generator_id, load_generator
 from cameo.learning import (
@@ -25,6 +23,8 @@ from cameo.learning import (
     learn,
     observe,
     require_page,
+    require_same_encoders,
+    require_same_person,
     usable_terms,
 )
 from cameo.recalling import revoke_all
@@ -41,7 +41,7 @@ from cameo.seal.unlock import unlock_as_owner
 if TYPE_CHECKING:
     from cameo.adapt.recipe import Recipe
     from cameo.crypto.provider import KeyProvider
-    from cameo.records import EncoderInfo, Enrollment, Observed
+    from cameo.records import Enrollment, Observed
     from cameo.seal.bundle import VerifiedBundle
     from cameo.seal.consent import Agreement
     from cameo.seal.unlock import ContentKeys
@@ -137,7 +137,7 @@ def add_generator(
     source = _source(verified, content, options)
     face_encoder, voice_encoder = load_face_encoder(options.face_model), load_voice_encoder(options.voice_model)
     if options.clip is not None:
-        _require_same_encoders(verified, [face_encoder.info, voice_encoder.info])
+        require_same_encoders(verified, [face_encoder.info, voice_encoder.info])
     # 1. Capture, refuse what is not good enough or somebody else, and embed.
     seen = observe(source, (face_encoder, voice_encoder), steps)
     if options.clip is not None:
@@ -209,24 +209,9 @@ def _source(verified: VerifiedBundle, content: ContentKeys, options: AdaptOption
     return Source(*unpack_captures(verified.read_part(CAPTURES, content)))
 
 
-def _require_same_encoders(verified: VerifiedBundle, encoders: Sequence[EncoderInfo]) -> None:
-    for encoder in encoders:
-        entry = next((e for e in verified.manifest.encoders if e.modality == encoder.modality), None)
-        if entry is None or (entry.id, entry.digest) != (encoder.id, encoder.digest):
-            made = f"made with {entry.id}" if entry else "missing"
-            message = f"the {encoder.modality} template in the double is {made}, and cannot be compared by {encoder.id}"
-            raise EncoderMismatch(message, f"give the one it was enrolled with: --{encoder.modality}-model")
-
-
 def _require_same_person(verified: VerifiedBundle, content: ContentKeys, seen: Observed) -> None:
     for template in (seen.face, seen.voice):
-        modality, limit = template.encoder.modality, template.encoder.threshold
-        kept = unpack_template(verified.read_part(f"template.{modality}", content))
-        likeness = compare(template, kept)
-        if likeness <= limit:
-            message = f"the {modality} in the recording is another than the double's: likeness {likeness:.2f}"
-            hint = f"above {limit:.2f} it is taken for the same: record the double's owner alone, in good light"
-            raise CaptureRejected(message, hint)
+        require_same_person(template, verified.read_part(f"template.{template.encoder.modality}", content))
 
 
 def _liveness(verified: VerifiedBundle, options: AdaptOptions, seen: Observed) -> str:

@@ -36,8 +36,8 @@ class Watch:
     ) -> None:
         self._generator, self._identity, self._recipe, self._embed = generator, identity, recipe, judges.face
         self._train, self._held = footage
-        self._frames = _spread(self._held, recipe.judged_frames)
-        self._poses = _pixels(self._held, self._frames)
+        self._frames = self._held.spread(recipe.judged_frames)
+        self._poses = self._held.points_px(self._frames)
         self._face = Judge(judges.face, (np.asarray(self._held.frames[self._frames]), self._poses), judges.others)
         self._copies = CopyControl(_usable(self._train), _usable(self._held))
         self._voice = None
@@ -86,12 +86,12 @@ class Watch:
 
     def shots(self) -> UInt8:
         """Generate some stills along held-out footage."""
-        return self._generator.rehearse(self._identity, self._held, _spread(self._held, STILLS), 0).frames
+        return self._generator.rehearse(self._identity, self._held, self._held.spread(STILLS), 0).frames
 
     @property
     def real(self) -> UInt8:
         """The frames that the stills are of."""
-        return np.asarray(self._held.frames[_spread(self._held, STILLS)])
+        return np.asarray(self._held.frames[self._held.spread(STILLS)])
 
     def _rehearse(self, footage: Footage, frames: Tensor, aided: bool) -> Takes:
         return self._generator.rehearse(self._identity, footage, frames, self._recipe.seed, aided)
@@ -99,9 +99,9 @@ class Watch:
     def _told(self, window: int, spans: Tensor) -> tuple[float, UInt8] | None:
         """Likeness of the take of a window to its real frames, and its middle frame; None without a face to compare."""
         part = self._train.part(*spans[window].tolist())
-        frames = _spread(part, LOOKED_AT)
+        frames = part.spread(LOOKED_AT)
         if window not in self._real:
-            vectors, found = self._embed(np.asarray(part.frames[frames]), _pixels(part, frames))
+            vectors, found = self._embed(np.asarray(part.frames[frames]), part.points_px(frames))
             self._real[window] = mean_direction(vectors[found]) if found.any() else None
         real = self._real[window]
         takes = self._rehearse(part, frames, aided=False)
@@ -136,13 +136,3 @@ def _together(face: Verdict, alone: Verdict) -> Verdict:
 
 def _usable(footage: Footage) -> UInt8:
     return np.asarray(footage.frames[footage.usable])
-
-
-def _spread(footage: Footage, count: int) -> Tensor:
-    usable = torch.nonzero(footage.usable).flatten()
-    return usable[torch.linspace(0, len(usable) - 1, min(count, len(usable))).round().long()]
-
-
-def _pixels(footage: Footage, index: Tensor) -> Float32:
-    height, width = footage.frames.shape[1:3]
-    return np.asarray((footage.motion.points[index] + 1) * torch.tensor([width, height]) / 2 - 0.5, np.float32)

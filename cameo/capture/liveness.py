@@ -14,10 +14,10 @@ import numpy as np
 
 from cameo.capture.challenge import Challenge, prompts, require_current
 from cameo.capture.digits import DigitModel, load_digit_model, score_digits
-from cameo.capture.lips import compare_lips
 from cameo.capture.pose_answer import SLACK, TurnsSeen, watch_turns
 from cameo.capture.replay import PlaybackSigns, find_playback_signs, is_cut, is_repeated
 from cameo.errors import CaptureRejected
+from cameo.faces.lips import compare_lips
 from cameo.records import Evidence, Verdict
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -73,6 +74,17 @@ class Footage:
         run = self.usable.float().unfold(0, length, 1).amin(1) if len(self) >= length else torch.zeros(0)
         starts = torch.arange(0, len(run), stride)
         return starts[run[starts] > 0]
+
+    def spread(self, count: int) -> Tensor:
+        """Pick up to `count` usable frames, evenly spread; indices, rising."""
+        usable = torch.nonzero(self.usable).flatten()
+        return usable[torch.linspace(0, len(usable) - 1, min(count, len(usable))).round().long()]
+
+    def points_px(self, index: Tensor) -> Float32:
+        """Landmarks of the frames `index` `[N]` in pixels, `[N, 10, 2]`."""
+        height, width = self.frames.shape[1:3]
+        points = (self.motion.points[index] + 1) * torch.tensor([width, height]) / 2 - 0.5
+        return np.asarray(points, np.float32)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from functools import cache
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from diffusers.utils import logging
 from safetensors.torch import load
@@ -101,9 +100,7 @@ class ReferenceGenerator:
         self, identity: ReferenceIdentity, held: Footage, frames: Tensor, seed: int, aided: bool = True
     ) -> Takes:
         """Generate the frames `[N]` of held footage, with and without references."""
-        made = self.sample(identity, held.motion, seed, aided)
-        points = (held.motion.points[frames] + 1) * SIZE / 2 - 0.5
-        return Takes(made[frames], np.asarray(points, np.float32))
+        return Takes(self.sample(identity, held.motion, seed, aided)[frames], held.points_px(frames))
 
     def settle(self, direction: Direction) -> Direction:
         """Fill in the one size there is.

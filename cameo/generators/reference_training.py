@@ -16,10 +16,10 @@ from cameo.generators.references import (
     Chunks,
     ReferenceIdentity,
     as_chunks,
-    choose_references,
     describe_chunks,
     draw_chunks,
     nearest_references,
+    places_of_references,
     warp_chunks,
 )
 from cameo.generators.region_weight import face_weights
@@ -52,7 +52,7 @@ class TrainingChunks:
         starts = footage.windows(FRAMES, STRIDE)
         self.spans = torch.stack([starts, starts + FRAMES], 1)
         motion = as_chunks(footage.motion, starts)
-        exclude = _own(choose_references(footage), starts)
+        exclude = _own(places_of_references(who, footage), starts)
         usable = torch.nonzero(footage.usable).flatten()
         shape = who.neutral[:20].view(10, 2)
         frames = register(straighten(footage.frames[usable].float() / 255, footage.motion[usable], shape))
@@ -187,7 +187,7 @@ def _unseen_appearance(
 
 
 def _own(chosen: Tensor, starts: Tensor) -> Tensor:
-    """Which references `[R]` lie in or next to each window `[n]`, `[n, R]` bool: no chunk is its own reference."""
+    """Which references, at frames `[R]`, lie in or next to each window `[n]`, `[n, R]` bool: no chunk is its own."""
     offset = chosen[None] - starts[:, None]
     return (offset > -FRAMES) & (offset < 2 * FRAMES)
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 REFERENCES = 16
+SAME_LOOK = 1e-4  # distance of two looks of one frame: nothing but rounding
+ELSEWHERE = -(10**6)
 HABITS = 5  # principal motions, for casting without borrowed motion
 GRID = SIZE // 8
 PLACES = (CHANNELS, GRID, GRID)
@@ -181,6 +183,14 @@ def choose_references(footage: Footage, count: int = REFERENCES) -> Tensor:
         chosen.append(int(torch.where(allowed, nearest, -1.0).argmax()))
         nearest = torch.minimum(nearest, (flat - flat[chosen[-1]]).norm(dim=1))
     return usable[torch.tensor(chosen)]
+
+
+def places_of_references(who: ReferenceIdentity, footage: Footage) -> Tensor:
+    """Which frame of footage each reference is, `[R]`; a frame that is far from all where it is none of them."""
+    looks = look(who.points, who.eye_open), look(footage.motion.points, footage.motion.eye_open)
+    apart = torch.cdist(*looks, compute_mode="donot_use_mm_for_euclid_dist")  # the other mode rounds more than it finds
+    nearest = apart.min(1)
+    return torch.where(nearest.values < SAME_LOOK, nearest.indices, ELSEWHERE)
 
 
 def nearest_references(

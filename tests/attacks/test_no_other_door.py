@@ -112,6 +112,7 @@ TRIED: dict[str, tuple[bool, Callable[[Loot], Any]]] = {
     "unlock": (True, lambda x: _open(x, keys=x.keys)),
     "plug": (True, _plug),
     "film": (True, lambda x: cameo.film([cameo.CastMember(x.lab.double, x.keys)], out=x.out.with_suffix(".mp4"))),
+    "probe_leakage": (True, lambda x: cameo.probe_leakage(x.lab.double, keys=x.keys)),
     "draw_nonce": (False, lambda x: cameo.draw_nonce(x.keys)),
     "prove": (False, lambda x: cameo.prove(x.grant, USE, x.keys, STUDIO.public.fingerprint, "A" * 22, x.lab.clock())),
     "grant": (
@@ -143,7 +144,7 @@ TRIED: dict[str, tuple[bool, Callable[[Loot], Any]]] = {
 VALUES = {"Borrowed", "ConsentTerms", "GrantTerms", "Narrowing", "Purpose", "Use"}
 HEAVY_VALUES = {
     "AdaptOptions", "CastMember", "CastOptions", "EnrollOptions", "ExportOptions", "FidelityOptions", "FilmOptions",
-    "Region", "Shot",
+    "LeakageOptions", "Region", "Shot",
 }  # fmt: skip
 PROTOCOLS = {"KeyProvider", "PromptClassifier"}
 # In `test_casting.py`, `test_exporting.py` and `test_captures.py` of this folder; whoever holds a grant may pass it on,

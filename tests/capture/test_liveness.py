@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from cameo.capture.challenge import Challenge, draw_challenge
-from cameo.capture.lips import compare_lips
 from cameo.capture.liveness import (
     check_challenge,
     digit_slots,
@@ -22,6 +21,7 @@ from cameo.capture.liveness import (
 )
 from cameo.capture.pose_answer import watch_turns
 from cameo.errors import NotPermitted, UsageError
+from cameo.faces.lips import compare_lips
 from cameo.records import LIVE, Evidence, Verdict
 from tests.capture.answering import FPS, NOW, Answering, answer, fixed_challenge, with_frames, with_sound
 
