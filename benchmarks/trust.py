@@ -29,12 +29,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.results import write_result
 from benchmarks.rivals import Case, Step, bare_steps, biscuit_steps, pyjwt_steps
 from cameo import lending
 from cameo.crypto import jws
 from cameo.crypto.encoding import encode_base64url
 from cameo.crypto.keys import Keys
-from cameo.files import atomic_write
 from cameo.grants import grant as grants
 from cameo.grants.check import Request, Target, check_request
 from cameo.grants.guard import list_digest, require_prompt
@@ -337,7 +337,7 @@ def main() -> None:
     for row in rows(found):
         print(row)
     if args.out:
-        atomic_write(args.out, json.dumps(found, indent=1).encode())
+        write_result(args.out, found, {"turns": args.rounds, "requests a turn": REQUESTS, "entries": ENTRIES})
 
 
 if __name__ == "__main__":

@@ -1,18 +1,17 @@
 """How well every encoder verifies people: AUC, EER and true accepts at 1 % false accepts, with 95 % intervals.
 
     python -m benchmarks.verification [--face-model MODEL]... [--voice-model MODEL]... [--faces FOLDER]
-                                      [--speech FOLDER] [--out FOLDER] [--calibrate FILE]
+                                      [--speech FOLDER] [--out FILE.json] [--calibrate FILE]
 
 MODEL is what `cameo enroll` takes: embedded, insightface:FOLDER, onnx:FILE, ecapa:FOLDER. Without folders the data
 beside the repository (`shared/`) is used where it is, sample people otherwise; `benchmarks/verification_sets.py`
-describes a folder. `--out` writes verification.json and curves; `--calibrate` writes what was measured for the models
-that were named to a table, which makes them `matched` when it lies beside their weights as calibration.json.
+describes a folder. `--out` writes everything as JSON, and curves beside it; `--calibrate` writes what was measured for
+the models that were named to a table, which makes them `matched` when it lies beside their weights as calibration.json.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ import torch
 
 from benchmarks import verification_sets as sets
 from benchmarks.error_rates import BOOTSTRAP_ROUNDS, Pairs, rates, share_above, threshold_at
+from benchmarks.results import write_result
 from benchmarks.speakers import HELD_OUT_EVERY
 from benchmarks.verification_plots import curve, draw
 from cameo.embed.calibration import Calibration, fit_calibration
@@ -198,12 +198,12 @@ def run(args: argparse.Namespace) -> None:
             sets_of = [{**asdict(result), "curve": _points(one.pairs)} for result, one in named]
             written.append({"model": model, "encoder": asdict(info), "sets": sets_of})
     if args.out:
-        args.out.mkdir(parents=True, exist_ok=True)
-        atomic_write(args.out / "verification.json", json.dumps(written, indent=1).encode())
+        write_result(args.out, {"models": written}, {"bootstrap rounds": BOOTSTRAP_ROUNDS})
         for kind, rows in measured.items():
             for k in range(len(rows[0][2])):
                 title = rows[0][2][k].name.partition(":")[0]
-                draw(title, {info.id: one[k].pairs for _, info, one in rows}, args.out / f"verification-{kind}-{k}")
+                drawn = {info.id: one[k].pairs for _, info, one in rows}
+                draw(title, drawn, args.out.with_name(f"{args.out.stem}-{kind}-{k}"))
     if args.calibrate:
         asked = {"face": args.face_model, "voice": args.voice_model}
         wanted = [row for kind, rows in measured.items() if asked[kind] for row in rows]
