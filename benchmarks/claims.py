@@ -23,7 +23,7 @@ class Claim:
         read: takes the benchmark's JSON and gives the values of one round; their median counts.
         relation: to the limit.
         limit: far enough from what was measured that a busy machine does not reach it.
-        needs: a member of `Inputs` without which the result does not say it; "" for none.
+        needs: what the result does not say it without, as `catalogue.lacks` has it; "" for nothing.
         quick: whether the quick mode measures it, too.
     """
 

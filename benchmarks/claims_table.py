@@ -17,8 +17,8 @@ END = "<!-- The end of what is written. -->"
 
 def shown(verdict: Verdict) -> str:
     """Put a verdict into one line."""
-    spread = f"{number(verdict.low)} to {number(verdict.high)}"
-    return f"{verdict.name}: {number(verdict.found)} ({spread}), {verdict.relation} {verdict.limit:g}"
+    spread = f" ({number(verdict.low)} to {number(verdict.high)})" if len(verdict.values) > 1 else ""
+    return f"{verdict.name}: {number(verdict.found)}{spread}, {verdict.relation} {verdict.limit:g}"
 
 
 def number(value: float) -> str:

@@ -30,10 +30,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.catalogue import BENCHMARKS, INPUTS, Benchmark, Inputs
+from benchmarks.catalogue import BENCHMARKS, INPUTS, Benchmark, Inputs, lacks
 from benchmarks.claims import Unreadable, Verdict, judge
 from benchmarks.claims_table import rewrite, shown
-from benchmarks.machine import ROOT, commit, gpus, machine, versions
+from benchmarks.machine import ROOT, commit, machine, versions
 from cameo.cli.terminal import Progress, progress, say
 from cameo.files import atomic_write
 
@@ -65,17 +65,9 @@ def lacking(benchmark: Benchmark, settings: Settings) -> str:
         return "not in the quick mode"
     if importlib.util.find_spec(benchmark.module) is None:
         return f"there is no {benchmark.module}"
-    for need in benchmark.needs:
-        kind, _, name = need.partition(":")
-        if kind == "command" and shutil.which(name) is None:
-            return f"the command {name} is not there"
-        if kind == "package" and importlib.util.find_spec(name) is None:
-            return f"the package {name} is not installed: pip install -e '.[peers]'"
-        if kind == "gpu" and not gpus():
-            return "no NVIDIA card is there"
-        if kind in INPUTS and (settings.quick or not settings.inputs.given(kind)):
-            return f"it needs --{kind} FOLDER"
-    return ""
+    # Quick runs are the same everywhere: what is given to them is left aside.
+    inputs = Inputs() if settings.quick else settings.inputs
+    return next((why for need in benchmark.needs if (why := lacks(need, inputs))), "")
 
 
 def run_once(benchmark: Benchmark, settings: Settings, seed: int) -> dict[str, Any]:

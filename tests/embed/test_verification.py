@@ -112,7 +112,7 @@ def test_the_whole_benchmark(
     monkeypatch.setattr("benchmarks.verification_sets.PEOPLE", 8)
     folder = write_speech(tmp_path / "speech", 12)
     args = argparse.Namespace(
-        face_model=None, voice_model=["embedded"], faces=None, speech=folder,
+        face_model=None, voice_model=["embedded"], faces=None, speech=folder, held_out=False,
         out=tmp_path / "out" / "verification.json", calibrate=tmp_path / "calibration.json",
     )  # fmt: skip
     verification.run(args)
