@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -67,10 +68,12 @@ def judge(claim: Claim, rounds: Sequence[Any]) -> Verdict:
 
 def _value(claim: Claim, found: Any) -> float:
     try:
-        values = [float(one) for one in claim.read(found)]
-        return statistics.median(values)
+        value = statistics.median(float(one) for one in claim.read(found))
     except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError, StopIteration) as error:
         raise Unreadable(f"{claim.name}: the result lacks its numbers ({type(error).__name__}: {error})") from error
+    if not math.isfinite(value):
+        raise Unreadable(f"{claim.name}: the result is no number: {value}")
+    return value
 
 
 def at(*path: str | int) -> Read:

@@ -160,7 +160,8 @@ def run_all(benchmarks: Sequence[Benchmark], settings: Settings, report: Progres
         try:
             verdicts = measure(benchmark, settings, _rounds(report, label, settings.rounds))
         except Failed as failure:
-            say(f"{label} FAILED: {failure}")
+            for line in f"{label} FAILED: {failure}".splitlines():
+                say(line)
             well = False
             continue
         report(label, 1.0)
