@@ -16,19 +16,20 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from benchmarks.scaling_points import Costs, blocks, per_call
+from benchmarks.scaling_points import BLOCK, Costs, blocks, per_call
 from cameo.crypto.keys import Keys
 from cameo.grants.ledger import Ledger, UseLimit
 from cameo.grants.receipt import Entry
 from cameo.grants.status import StatusSnapshot, read_status, sign_status, status_uri
 from cameo.publishing import published
-from cameo.recalling import owner_signs
+from cameo.recalling import revoke
 from cameo.registry.lending import FIRST_SIZE
 from cameo.registry.lent import Lent
-from cameo.registry.schema import grants, lists
+from cameo.registry.schema import grants, lists, statements
 from cameo.registry.store import Registry
 
-SHARE_REVOKED = 4  # one in so many entries of a status list
+SHARE_REVOKED = 4  # one in so many grants, and one in so many entries of a status list
+STATEMENT_BYTES = 700  # about as long as a signed one
 NOW = datetime.datetime(2026, 11, 26, tzinfo=datetime.UTC)
 
 
@@ -36,7 +37,7 @@ NOW = datetime.datetime(2026, 11, 26, tzinfo=datetime.UTC)
 
 
 def begin_grants(size: int, _folder: Path) -> Callable[[], Costs]:
-    """Issue, find, list, publish and take back one of so many grants of an owner's double."""
+    """Issue, find, list, publish and take back one of so many grants of a double, a quarter of them taken back."""
     owner = Keys.generate()
     registry, who, bundle_id = Registry(), owner.public.fingerprint, secrets.token_hex(16)
     entries = FIRST_SIZE
@@ -48,8 +49,12 @@ def begin_grants(size: int, _folder: Path) -> Callable[[], Costs]:
         connection.execute(insert(lists).values(owner=who, seq=1, size=entries))
         for block in blocks(size):
             rows = [_grant_row(names[k], bundle_id, who, places[k]) for k in block]
+            back = [_statement_row(row) for row in rows[::SHARE_REVOKED]]
+            for row in rows[::SHARE_REVOKED]:
+                row["revoked_at"] = row["issued"]
             connection.execute(insert(grants), rows)
-    unused = iter(names)
+            connection.execute(insert(statements), back)
+    living = iter(name for k, name in enumerate(names) if k % BLOCK % SHARE_REVOKED)
 
     def issue() -> None:
         lent = Lent(secrets.token_hex(16), bundle_id, who, "friend", "ab" * 32, "cd" * 32, ("birthday",), NOW,
@@ -61,7 +66,7 @@ def begin_grants(size: int, _folder: Path) -> Callable[[], Costs]:
         "find one": per_call(lambda: registry.find_grant(names[-1])),
         "list": per_call(lambda: registry.lent(owner=who)),
         "publish": per_call(lambda: published(owner)),
-        "take one back": _calls(lambda: registry.revoke([next(unused)], owner_signs(owner, "")), min(size, 50)),
+        "take one back": _calls(lambda: revoke(next(living), keys=owner), min(size // 2, 50)),
     }
 
 
@@ -70,7 +75,12 @@ def _grant_row(name: str, bundle_id: str, owner: str, place: int) -> dict[str, A
     return {"jti": name, "bundle_id": bundle_id, "owner": owner, "kind": "friend", "holder": "ab" * 32,
             "host": "cd" * 32, "place": place, "purposes": ["birthday"], "issued": issued,
             "expires": issued + datetime.timedelta(days=30), "delegable": False, "path": f"{name}.grant",
-            "parent": None}  # fmt: skip
+            "parent": None, "revoked_at": None}  # fmt: skip
+
+
+def _statement_row(grant: dict[str, Any]) -> dict[str, Any]:
+    return {"id": secrets.token_hex(16), "owner": grant["owner"], "bundle_id": grant["bundle_id"],
+            "jti": grant["jti"], "body": "x" * STATEMENT_BYTES, "at": grant["issued"]}  # fmt: skip
 
 
 def _calls(work: Callable[[], object], count: int) -> float:
