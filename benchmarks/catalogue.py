@@ -1,7 +1,8 @@
 """The benchmarks that `benchmarks.run` knows: how each is called, what it needs, and what is claimed of it.
 
-A new one is an entry of `BENCHMARKS`: a module that takes `--out FILE.json`, its words in the quick and in the full
-mode, and its claims. Claims are ratios, and their limits lie well beyond what other work on a machine does to them.
+A new one is an entry of `BENCHMARKS`: a module that takes `--out FILE.json` (or a folder, see `written`), its words in
+the quick and in the full mode, and its claims. Claims are ratios, and their limits lie well beyond what other work on a
+machine does to them.
 """
 
 from __future__ import annotations
@@ -60,12 +61,13 @@ class Benchmark:
 
     Attributes:
         name: of its results, `results/<name>.json`.
-        module: what runs; it takes `--out FILE.json`.
+        module: what runs.
         full: its words.
         quick: its words in the quick mode; None to leave it out there.
         takes: words that are added where a need is met (see `lacks`); `{clips}`, `{pack}` and `{speech}` are the
             folders that were given, and `{clips/*}` is one word for each clip.
         needs: what it cannot do without.
+        written: name of the JSON in the folder that `--out` means to it; "" where `--out` is the file.
         seeded: whether it takes `--seed`, another one for every round.
         claims: what is said of what it finds.
     """
@@ -76,6 +78,7 @@ class Benchmark:
     quick: tuple[str, ...] | None = None
     takes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _NOTHING)
     needs: tuple[str, ...] = ()
+    written: str = ""
     seeded: bool = False
     claims: tuple[Claim, ...] = ()
 

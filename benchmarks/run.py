@@ -78,7 +78,7 @@ def run_once(benchmark: Benchmark, settings: Settings, seed: int) -> dict[str, A
     """
     words = ["-m", benchmark.module, *benchmark.words(settings.inputs, settings.quick, seed)]
     with tempfile.TemporaryDirectory() as name:
-        out = Path(name) / f"{benchmark.name}.json"
+        out = Path(name) / f"{benchmark.name}{'' if benchmark.written else '.json'}"
         environment = {**os.environ, "PYTHONPATH": _path(), "CAMEO_HOME": str(Path(name) / "home")}
         load, begun = os.getloadavg()[0], time.monotonic()
         done = subprocess.run(
@@ -93,7 +93,7 @@ def run_once(benchmark: Benchmark, settings: Settings, seed: int) -> dict[str, A
         if done.returncode:
             raise Failed(f"status {done.returncode}\n{(done.stderr or done.stdout)[-_TOLD:].strip()}")
         try:
-            found = json.loads(_without_places(out.read_text("utf-8"), settings.inputs))
+            found = json.loads(_without_places((out / benchmark.written).read_text("utf-8"), settings.inputs))
         except (OSError, ValueError) as error:
             raise Failed(f"it wrote no JSON to --out: {error}") from error
         if (drawn := out.with_suffix(".png")).is_file():

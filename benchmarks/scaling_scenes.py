@@ -42,7 +42,7 @@ def _scene(people: int, frames: int) -> Callable[[], Costs]:
     def draw() -> Costs:
         with plug_together(generator, parts, masks) as identities:
             began = time.process_time()
-            generator.perform_together(identities, masks, direction)
+            generator.perform_together(identities, masks, direction)  # type: ignore[arg-type]
             return {"time": time.process_time() - began}
 
     return draw

@@ -15,6 +15,7 @@ from benchmarks import claims_table, run
 from benchmarks.catalogue import BENCHMARKS, Benchmark, Inputs, lacks
 from benchmarks.claims import AT_LEAST, AT_MOST, Claim, Unreadable, at, judge, over
 from benchmarks.claims_table import BEGIN, END
+from benchmarks.machine import ROOT
 from benchmarks.results import write_result
 from tests.docs.markdown import rows
 
@@ -165,6 +166,14 @@ def test_what_is_given_goes_along_and_is_not_named(stand_in: Make, tmp_path: Pat
     assert written(tmp_path)["rounds"][0]["found"]["pack"] is None, "quick runs are the same everywhere"
 
 
+def test_one_that_writes_a_folder(stand_in: Make, tmp_path: Path) -> None:
+    text = STAND_IN.replace("pathlib.Path(args.out).write_text", "(pathlib.Path(args.out) / 'told.json').write_text")
+    text = text.replace("seed = int", "pathlib.Path(args.out).mkdir()\nseed = int")
+    (tmp_path / "modules" / "stand_in.py").write_text(text)
+    assert started(tmp_path, "--rounds", "1", known=[stand_in(written="told.json")]) == 0
+    assert written(tmp_path)["rounds"][0]["found"]["samples"] == {"turns": 7}
+
+
 @pytest.mark.parametrize("words", [["no-such"], ["--rounds", "0"], ["--clips", "no/such/folder"]])
 def test_bad_words_are_a_usage_error(words: list[str], stand_in: Make, tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as stopped:
@@ -187,7 +196,7 @@ def test_clips_become_words(tmp_path: Path) -> None:
 def test_the_catalogue_can_be_run() -> None:
     assert len({benchmark.name for benchmark in BENCHMARKS}) == len(BENCHMARKS)
     for benchmark in BENCHMARKS:
-        path = run.ROOT / Path(*benchmark.module.split(".")).with_suffix(".py")
+        path = ROOT / Path(*benchmark.module.split(".")).with_suffix(".py")
         text = path.read_text("utf-8")
         options = {word for word in (*benchmark.full, *(benchmark.quick or ())) if word.startswith("--")}
         options |= {word for more in benchmark.takes.values() for word in more if word.startswith("--")}
