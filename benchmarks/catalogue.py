@@ -232,7 +232,7 @@ SCALING = Benchmark(
         Claim("a longer recording: exponent of the time", _slopes("clip length"), AT_MOST, 1.3),
         Claim("a larger picture: exponent of the time", _slopes("resolution"), AT_MOST, 1.3, quick=False),
         Claim("a longer generated clip: exponent of the time", _slopes("generated clip"), AT_MOST, 1.3, quick=False),
-        Claim("more people in a scene: exponent of the time", _slopes("people"), AT_MOST, 2.3, quick=False),
+        Claim("more people in a scene: exponent of the time", _slopes("people"), AT_MOST, 1.8, quick=False),
         Claim("more doubles: exponent of looking one up", _slopes("doubles", "look one up"), AT_MOST, 0.4),
         Claim("more doubles: exponent of searching a face", _slopes("doubles", "search a face"), AT_MOST, 1.3),
         Claim("more grants: exponent of publishing", _slopes("grants", "publish"), AT_MOST, 1.3),

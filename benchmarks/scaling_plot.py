@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
-_COLUMNS = 3
+_COLUMNS = 2
+_FEW_DECADES = 2.0
 
 
 def draw(found: Mapping[str, Any], path: Path) -> None:
     """Write a PNG: processor time against size, both on logarithmic axes, with a dotted line that is linear."""
     columns = min(_COLUMNS, len(found))
     rows = math.ceil(len(found) / columns)
-    figure = Figure(figsize=(4.8 * columns, 3.6 * rows), layout="constrained")
+    figure = Figure(figsize=(6.6 * columns, 3.4 * rows), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(rows, columns, squeeze=False).flatten()
     for panel, (name, series) in zip(panels, found.items(), strict=False):
@@ -39,6 +41,10 @@ def _draw_series(panel: Any, name: str, series: Mapping[str, Any]) -> None:
     panel.set(xscale="log", yscale="log", title=name, xlabel=series["unit"], ylabel="processor time, ms")
     panel.set_xticks(sizes, [f"{int(size):,}" for size in sizes], fontsize="small")
     panel.minorticks_off()
+    low, high = panel.get_ylim()
+    panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if math.log10(high / low) < _FEW_DECADES else (1,)))
+    panel.yaxis.set_major_formatter(lambda value, _place: f"{value:,.6g}")
     panel.grid(visible=True, alpha=0.25)
     panel.spines[["top", "right"]].set_visible(False)
-    panel.legend(fontsize="x-small", title="exponent", title_fontsize="x-small", framealpha=0.8)
+    beside = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "frameon": False}
+    panel.legend(fontsize="small", title="exponent", title_fontsize="small", alignment="left", **beside)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import weakref
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,7 @@ class DeepfaceEncoder:
         """
         words = [python, str(Path(deepface_server.__file__)), model]
         self._server = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        weakref.finalize(self, self._server.kill)
+        self._end = weakref.finalize(self, _end, self._server)
         dimension = self._asked(np.zeros((1, 224, 224, 3), np.uint8)).shape[1] - 1
         self.info = EncoderInfo(
             f"deepface-{model}", "face", "", dimension, CONSISTENCY_ONLY, "see deepface", _NONE, "none"
@@ -77,8 +78,20 @@ class DeepfaceEncoder:
         except BrokenPipeError:
             answer = None
         if answer is None:
-            raise SystemExit(f"deepface ended with status {self._server.wait()}: it needs its package and its weights")
+            status = self._server.wait()
+            self._end()
+            raise SystemExit(f"deepface ended with status {status}: it needs its package and its weights")
         return np.asarray(answer, np.float32)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """Take leave of a server, whether it is still there or not."""
+    server.kill()
+    server.wait()
+    for stream in (server.stdin, server.stdout):
+        if stream is not None:
+            with suppress(BrokenPipeError):
+                stream.close()
 
 
 class ResemblyzerEncoder:
