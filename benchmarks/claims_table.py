@@ -23,7 +23,7 @@ def shown(verdict: Verdict) -> str:
 
 def number(value: float) -> str:
     """Write a ratio with as many digits as mean something."""
-    if value == 0:
+    if abs(value) < 0.005:
         return "0"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3f}" if 0.9 <= abs(value) <= 1 else f"{value:.2g}"
 
