@@ -1,7 +1,7 @@
 """What the tuned adapter buys: likeness of generated frames to held-out real frames, against every simpler thing.
 
     python -m benchmarks.adapter_gain                                     # four rendered people
-    python -m benchmarks.adapter_gain --clips FOLDER/*.mp4 --face-model insightface:FOLDER --seeds 3 --out FOLDER
+    python -m benchmarks.adapter_gain --clips FOLDER/*.mp4 --face-model insightface:FOLDER --seeds 3 --out FILE.json
 
 The recogniser that scores takes no part in tuning when it is not the embedded one. The last quarter of each clip is
 seen by nobody but this script; its landmarks drive the generator. Likeness is the mean over frames of
@@ -24,6 +24,7 @@ import torch
 from safetensors.torch import load, save
 
 from benchmarks.footage import Subject, rendered_clips, subjects
+from benchmarks.results import write_result
 from benchmarks.sheets import write_sheet
 from benchmarks.shots import Scorer, Shot, interval, mean_of
 from cameo.adapt.judge import Judges
@@ -33,7 +34,6 @@ from cameo.adapt.train import tune
 from cameo.condition.plug import plug
 from cameo.embed.face import FaceEncoder, load_face_encoder
 from cameo.faces.landmarks import locate, point_frames
-from cameo.files import atomic_write
 from cameo.generators.motion_track import borrow
 from cameo.generators.reference import load_reference
 from cameo.generators.reference_net import FRAMES, SIZE
@@ -231,8 +231,9 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=4, help="how many to render")
     parser.add_argument("--face-model", default="embedded", help="the recogniser that scores: insightface:FOLDER")
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0, help="the first of them")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change settings of the recipe")
-    parser.add_argument("--out", type=Path, help="folder for results.json and contact sheets")
+    parser.add_argument("--out", type=Path, help="write everything as JSON, and contact sheets beside it")
     args = parser.parse_args()
     values = {name: json.loads(value) for name, value in (pair.split("=") for pair in args.set)}
     generator = load_reference()
@@ -242,17 +243,17 @@ def main() -> None:
     bench = Bench(generator, load_face_encoder(), load_face_encoder(args.face_model), Recipe(**values), people)
     shots: list[Shot] = []
     curves: list[Any] = []
-    for seed in range(args.seeds):
+    for seed in range(args.seed, args.seed + args.seeds):
         new, stills, curve = bench.run(seed, lambda text: print(text, flush=True))
         shots, curves = shots + new, curves + curve
-        if args.out and seed == 0:
+        if args.out and seed == args.seed:
             for name, rows in stills.items():
-                write_sheet(args.out / f"{name}.png", rows)
+                write_sheet(args.out.with_name(f"{args.out.stem}-{name}.png"), rows)
     result = summary(shots)
     print(as_markdown(result))
     if args.out:
-        facts = {"scorer": asdict(bench.scorer.info), "recipe": asdict(bench.recipe), "seeds": args.seeds}
-        atomic_write(args.out / "results.json", json.dumps({**facts, **result, "curves": curves}, indent=1).encode())
+        facts = {"scorer": asdict(bench.scorer.info), "recipe": asdict(bench.recipe)}
+        write_result(args.out, {**facts, **result, "curves": curves}, {"people": len(people), "seeds": args.seeds})
 
 
 if __name__ == "__main__":

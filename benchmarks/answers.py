@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -118,8 +117,3 @@ def kept_track(path: Path, clip: Clip) -> FaceTrack:
     track = track_faces(clip.frames)
     np.savez(kept, **{name: getattr(track, name) for name in FaceTrack.__dataclass_fields__})
     return track
-
-
-def dumped(value: object) -> str:
-    """Write plain values as JSON for a file of results."""
-    return json.dumps(value, indent=1) + "\n"

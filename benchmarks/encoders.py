@@ -1,6 +1,7 @@
 """How well the encoders tell people apart: error rates with 95 % intervals.
 
-    python -m benchmarks.encoders [--face-model embedded|insightface:FOLDER] [--faces FOLDER] [--speech FOLDER] [--json]
+    python -m benchmarks.encoders [--face-model embedded|insightface:FOLDER] [--faces FOLDER] [--speech FOLDER]
+                                  [--people 40] [--seed N] [--out FILE.json]
 
 Without folders, rendered people are compared. `--faces` is a folder of photographs with a `master.csv` of pairs
 (file_x, file_y, Decision), such as deepface's test set; `--speech` a folder of `*.flac` per speaker: every fifth
@@ -11,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks.error_rates import Measured, Pairs, all_pairs, cross_pairs, measured, share_above
 from benchmarks.rendered_people import joined, render_sessions
+from benchmarks.results import write_result
 from benchmarks.speakers import held_out, read_speakers
 from benchmarks.training.voice_conditions import degrade
 from cameo.embed.face import FaceEncoder, load_face_encoder
@@ -34,6 +35,7 @@ Int64 = NDArray[np.int64]
 UInt8 = NDArray[np.uint8]
 
 SEED = 4242  # no fitting script uses it
+PEOPLE = 40
 SCENES = 2
 FRAMES_COMPARED = 4  # of each scene: single frames make many more pairs than templates
 LONG_SIDE = 640
@@ -47,7 +49,7 @@ class RenderedScores:
     templates: Pairs
 
 
-def rendered_faces(encoder: FaceEncoder, size: int, seed: int, people: int = 40) -> RenderedScores:
+def rendered_faces(encoder: FaceEncoder, size: int, seed: int, people: int = PEOPLE) -> RenderedScores:
     """Compare rendered people, their pictures `size` pixels square, with exact landmarks."""
     drawn = joined(render_sessions(people, SCENES, MIN_FRAMES, size, seed))
     vectors, _ = encoder.embed(drawn.frames, drawn.points)
@@ -107,11 +109,11 @@ def spoken_halves(encoder: VoiceEncoder, readings: list[Float32], disturbed: boo
     return cross_pairs(np.stack(first), np.stack(second), owners, owners)
 
 
-def measure_faces(encoder: FaceEncoder, folder: Path | None) -> dict[str, Pairs]:
+def measure_faces(encoder: FaceEncoder, folder: Path | None, people: int, seed: int) -> dict[str, Pairs]:
     """Every set of face pairs by its name."""
     sets: dict[str, Pairs] = {}
     for size in (160, 64):
-        scores = rendered_faces(encoder, size, SEED)
+        scores = rendered_faces(encoder, size, seed, people)
         sets[f"rendered people, {size} px, frame against frame"] = scores.frames
         sets[f"rendered people, {size} px, 12 frames against 12"] = scores.templates
     if folder:
@@ -168,24 +170,22 @@ def main() -> None:
     parser.add_argument("--voice-model", default="embedded")
     parser.add_argument("--faces", type=Path)
     parser.add_argument("--speech", type=Path)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--people", type=int, default=PEOPLE, help="how many to render")
+    parser.add_argument("--seed", type=int, default=0, help="other rendered people, whom no fit has seen either")
+    parser.add_argument("--out", type=Path, help="write everything as JSON")
     args = parser.parse_args()
     torch.set_num_threads(1)
     face = load_face_encoder(args.face_model)
-    results = [(face.info, measure_faces(face, args.faces))]
+    results = [(face.info, measure_faces(face, args.faces, args.people, SEED + args.seed))]
     if args.speech:
         voice = load_voice_encoder(args.voice_model)
         results.append((voice.info, measure_voices(voice, args.speech)))
     tables = [(info, [_row(name, pairs, info) for name, pairs in sets.items()]) for info, sets in results]
-    if args.json:
-        print(
-            json.dumps(
-                [{"encoder": asdict(info), "rows": [asdict(r) for r in rows]} for info, rows in tables], indent=1
-            )
-        )
-        return
     for info, rows in tables:
         _print(info, rows)
+    if args.out:
+        found = [{"encoder": asdict(info), "rows": [asdict(row) for row in rows]} for info, rows in tables]
+        write_result(args.out, {"seed": SEED + args.seed, "encoders": found}, {"rendered people": args.people})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """How fast the front of an enrolment is, and how well it tells people apart, beside the script a user writes by hand.
 
     python -m benchmarks.enroll_front --pack FOLDER [--clips FOLDER] [--ecapa FOLDER] [--rounds 3] [--longer N]
-                                      [--json] [--plot FILE.png]
+                                      [--out FILE.json] [--plot FILE.png]
 
 Both make a face and a voice embedding of each clip with the same weights (`benchmarks/peers/`). They run in processes
 of their own, in turns, and a ratio is taken within a turn, for each clip. Processor time is compared as well as wall
@@ -32,6 +32,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.error_rates import Pairs, cross_pairs, rates
 from benchmarks.peers.made_ecapa import write_model
+from benchmarks.results import write_result
 from cameo.synthetic.selfie import write_selfie
 
 CAMEO, BY_HAND, SPARSE = "cameo", "by hand", "by hand, every 5th frame"
@@ -209,7 +210,7 @@ def main() -> None:
     parser.add_argument("--ecapa", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--longer", type=int, default=1)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--out", type=Path, help="write everything as JSON")
     parser.add_argument("--plot", type=Path)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -226,10 +227,9 @@ def main() -> None:
         found = measure(weights, clips, args.rounds, args.longer, folder)
     if args.plot:
         plot_stages(found, args.plot)
-    if args.json:
-        print(json.dumps(found, indent=1))
-    else:
-        print_tables(found)
+    print_tables(found)
+    if args.out:
+        write_result(args.out, found, {"clips": len(clips), "turns": args.rounds})
 
 
 if __name__ == "__main__":

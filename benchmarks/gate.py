@@ -11,7 +11,6 @@ quiet on, warns of and fails, on how many it cannot be told, and how often it fi
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.faults import ACTED, CUT_S, PICTURED, SOUNDED, Case, acted, cut
 from benchmarks.footage import rendered_clips
+from benchmarks.results import write_result
 from cameo.capture.clip import read_clip
 from cameo.capture.limits import RULES
 from cameo.capture.liveness import passive_evidence
@@ -116,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--people", type=int, default=6)
     parser.add_argument("--seed", type=int, default=3000)
     parser.add_argument("--keep", type=Path, help="keeps the rendered people, for the next run")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--out", type=Path, help="write everything as JSON")
     args = parser.parse_args(argv)
     seeds: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as temporary:
@@ -135,12 +135,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         span = f"{min(row.values):.3g} to {max(row.values):.3g}" if row.values else ""
         cells = (count["ok"], count["warn"], count["fail"], count[UNTOLD], span, f"{row.fired} of {row.tried}")
         print(f"| `{name}` | " + " | ".join(str(cell) for cell in cells) + " |")
-    if args.json:
+    if args.out:
         values = {
             name: {"levels": r.levels, "values": r.values, "fired": r.fired, "tried": r.tried}
             for name, r in rows.items()
         }
-        args.json.write_text(json.dumps(values, indent=1) + "\n", "utf-8")
+        write_result(args.out, {"checks": values}, {"clips": len(clips)})
 
 
 if __name__ == "__main__":

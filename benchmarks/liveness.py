@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import beta
 
-from benchmarks.answers import NOW, Answer, bona_fide, dumped
+from benchmarks.answers import NOW, Answer, bona_fide
 from benchmarks.presentations import ATTACKS, BONA_FIDE, Presentation
+from benchmarks.results import write_result
 from benchmarks.training.digit_speech import Voice, say
 from cameo.capture.liveness import judge_liveness, spoken_answer, weigh_voice
 from cameo.capture.pose_answer import watch_turns
@@ -94,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         answers = bona_fide(args.folder or Path(temporary), args.people)
         rows = measured(answers, args.attacks)
     if args.out:
-        args.out.write_text(dumped([asdict(row) for row in rows]))
+        write_result(args.out, {"rows": [asdict(row) for row in rows]}, {"people": args.people})
 
 
 def measured(answers: list[Answer], attacks: Sequence[str]) -> list[Row]:

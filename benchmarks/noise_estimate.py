@@ -1,6 +1,6 @@
 """How well the quality gate estimates the noise under speech, and what its limits refuse.
 
-    python -m benchmarks.noise_estimate SPEECH_FOLDER [--readings 60]
+    python -m benchmarks.noise_estimate SPEECH_FOLDER [--readings 60] [--out FILE.json]
 
 Reads clean readings (`*.flac`), adds noise at known levels, and prints what the estimate makes of it: over the whole
 recording, and over the speech that the voice activity detector keeps, which is what a voice template is made of.
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.results import write_result
 from cameo.capture.clip import read_voice
 from cameo.capture.sound_limits import NOISE
 from cameo.capture.speech import find_speech
@@ -87,6 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("speech", type=Path)
     parser.add_argument("--readings", type=int, default=60)
+    parser.add_argument("--out", type=Path, help="write everything as JSON")
     args = parser.parse_args()
     paths = sorted(args.speech.rglob("*.flac"))[: args.readings]
     readings = [read_voice(path)[: 10 * RATE_HZ] for path in paths]
@@ -109,6 +111,12 @@ def main() -> None:
             spread = np.percentile(known, [5, 50, 95]) if len(known) else np.full(3, np.nan)
             cells.append("{:6.1f}{:6.1f}{:6.1f}".format(*spread) + f" {np.mean(column < fail):9.0%}")
         print(f"{name:>7} {at_db:>6}  {cells[0]}  {cells[1]}  {np.median(values[:, 2]):8.1f}")
+    if args.out:
+        refused = {
+            f"{name} {at_db:g} dB": [float(np.mean(np.array(found)[:, k] < fail)) for k in (0, 1)]
+            for name, at_db, found in rows
+        }
+        write_result(args.out, {"refused": refused}, {"readings": len(readings)})
 
 
 if __name__ == "__main__":

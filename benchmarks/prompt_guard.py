@@ -1,6 +1,6 @@
 """How many ordinary prompts the word rules refuse, how many forbidden ones they let pass, and how long they take.
 
-    python -m benchmarks.prompt_guard [--ordinary FILE] [--missed]
+    python -m benchmarks.prompt_guard [--ordinary FILE] [--missed] [--out FILE.json]
 
 The prompts are those of tests/grants/prompts, all six uses prohibited. --ordinary measures another file of harmless
 prompts, one a line; --missed prints what was judged wrongly.
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.results import write_result
 from cameo.grants.guard import judge_prompt
 
 PROMPTS = Path(__file__).resolve().parents[1] / "tests" / "grants" / "prompts"
@@ -90,6 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ordinary", type=Path)
     parser.add_argument("--missed", action="store_true")
+    parser.add_argument("--out", type=Path, help="write everything as JSON")
     args = parser.parse_args()
     rows = {"ordinary": false_alarms(ordinary())}
     if args.ordinary:
@@ -104,7 +106,11 @@ def main() -> None:
         print(f"{name:20} {count.right:5} of {count.total} right")
         for prompt in count.wrong if args.missed else ():
             print(f"    {ascii(prompt)}")
-    print(f"{'one judgement':20} {1000 * seconds_for(TIMED):.2f} ms, {len(TIMED)} characters")
+    one_ms = 1000 * seconds_for(TIMED)
+    print(f"{'one judgement':20} {one_ms:.2f} ms, {len(TIMED)} characters")
+    if args.out:
+        shares = {name: count.right / count.total for name, count in rows.items()}
+        write_result(args.out, {"right": shares, "one_ms": one_ms}, {n: count.total for n, count in rows.items()})
 
 
 if __name__ == "__main__":

@@ -29,19 +29,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.results import write_result
 from benchmarks.rivals import Case, Step, bare_steps, biscuit_steps, pyjwt_steps
 from cameo import lending
 from cameo.crypto import jws
 from cameo.crypto.encoding import encode_base64url
 from cameo.crypto.keys import Keys
-from cameo.files import atomic_write
+from cameo.errors import NotPermitted
 from cameo.grants import grant as grants
 from cameo.grants.check import Request, Target, check_request
 from cameo.grants.guard import list_digest, require_prompt
 from cameo.grants.ledger import Ledger, UseLimit
 from cameo.grants.proof import sign_proof
+from cameo.grants.publish import publish_files
 from cameo.grants.receipt import Entry
 from cameo.grants.status import read_status, sign_status, status_uri
+from cameo.publishing import published, take_status
+from cameo.recalling import revoke
 from cameo.records import Use
 from cameo.seal.bundle import Bundle, Part, seal_bundle
 from cameo.seal.consent import agree
@@ -208,6 +212,28 @@ def on_the_disk(stage: Stage, rounds: int) -> Found:
     return found
 
 
+def taken_back(stage: Stage, folder: Path) -> list[float]:
+    """Wall time in milliseconds from taking a grant back to a host's refusal: signed, published, fetched, known."""
+    found: list[float] = []
+    where, uri = folder / "ada.status", status_uri(stage.owner.public.fingerprint)
+    lent = zip(stage.paths[-DURABLE_REQUESTS:], stage.case.grants[-DURABLE_REQUESTS:], strict=True)
+    with closing(Ledger(stage.host, f"sqlite:///{folder}/another.sqlite")) as ledger:
+        for path, claims in lent:
+            start = time.perf_counter()
+            revoke(path, keys=stage.owner)
+            publish_files(where, published(stage.owner).status_token, {})
+            take_status(str(where), stage.owner.public, ledger)
+            try:
+                ledger.standing(uri, claims.status.status_list.idx, ledger.tick())
+            except NotPermitted as refused:
+                found.append((time.perf_counter() - start) * 1e3)
+                if refused.code != "revoked":
+                    raise
+            else:
+                raise SystemExit("a grant that was taken back still holds")
+    return found
+
+
 def long_list(stage: Stage, rounds: int) -> Found:
     """Processor time in milliseconds of what a host does with a status list, a value for every new list."""
     names = ("read and verify", "absorb", "first look after it", "every other look")
@@ -264,6 +290,7 @@ def measure(rounds: int, starts: bool) -> dict[str, Any]:
         with closing(stage.ledger):
             found["check_us"] = host_check(stage, rounds)
             found["disk_ms"] = on_the_disk(stage, rounds)
+            found["disk_ms"]["a grant taken back, until a host refuses it"] = taken_back(stage, folder)
             found["list_ms"] = long_list(stage, rounds)
         if starts:
             from benchmarks.speed import quick_starts
@@ -337,7 +364,7 @@ def main() -> None:
     for row in rows(found):
         print(row)
     if args.out:
-        atomic_write(args.out, json.dumps(found, indent=1).encode())
+        write_result(args.out, found, {"turns": args.rounds, "requests a turn": REQUESTS, "entries": ENTRIES})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Time and memory of one tuning step, against the loop that a user writes after diffusers' DreamBooth-LoRA scripts.
 
     python -m benchmarks.tune_step [--size tiny|small|mid] [--device cpu|cuda] [--batch N] [--steps N] [--rounds N]
-                                   [--out FILE.json]
+                                   [--no-peak] [--out FILE.json]
 
 Both tune the same LoRA of the same random pipeline on the same clips, in one process and in turns. Ours draws from
 latents and captions that were encoded once (what that took is printed too), with the identity tokens trained along.
@@ -11,7 +11,6 @@ Peak memory is measured in a process of its own for each: of the card where ther
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import statistics
 import subprocess
@@ -25,8 +24,8 @@ import torch
 
 from benchmarks.peers.dreambooth_lora import train_wan
 from benchmarks.random_pipelines import WAN, random_wan
+from benchmarks.results import write_result
 from cameo.adapt.export import lora_config
-from cameo.files import atomic_write
 from cameo.generators.base import Footage, Motion
 from cameo.generators.lora import remove_lora
 from cameo.generators.pipeline import as_video
@@ -146,26 +145,28 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--no-peak", action="store_true", help="leave out what memory it takes")
     parser.add_argument("--peak", choices=(OURS, PEER), help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.peak:
         print(_peak_here(chosen.peak, chosen.size, chosen.device, chosen.batch, chosen.steps))
         return
     found = timed(chosen.size, chosen.device, chosen.batch, chosen.steps, chosen.rounds)
-    found["peak_bytes"] = {n: peak(n, chosen.size, chosen.device, chosen.batch, 3) for n in (OURS, PEER)}
+    if not chosen.no_peak:
+        found["peak_bytes"] = {n: peak(n, chosen.size, chosen.device, chosen.batch, 3) for n in (OURS, PEER)}
     found["device"] = torch.cuda.get_device_name() if chosen.device == "cuda" else "cpu"
     found |= {"size": chosen.size, "batch": chosen.batch, "steps": chosen.steps}
     _show(found)
     if chosen.out:
-        atomic_write(chosen.out, json.dumps(found, indent=1).encode())
+        write_result(chosen.out, found, {"turns": chosen.rounds, "steps a turn": chosen.steps, "windows": WINDOWS})
 
 
 def _show(found: dict[str, Any]) -> None:
     print(f"Wan, {found['size']}, batch {found['batch']}, {found['device']}")
     for name in (OURS, PEER):
         each = found["seconds_per_step"][name]
-        print(f"  {name:12} {statistics.median(each):8.3f} s a step ({min(each):.3f} to {max(each):.3f}),"
-              f" {found['peak_bytes'][name] / 1e9:.2f} GB")  # fmt: skip
+        memory = f", {found['peak_bytes'][name] / 1e9:.2f} GB" if "peak_bytes" in found else ""
+        print(f"  {name:12} {statistics.median(each):8.3f} s a step ({min(each):.3f} to {max(each):.3f}){memory}")
     ratios = found["times_faster"]
     print(f"  {statistics.median(ratios):.2f} times faster ({min(ratios):.2f} to {max(ratios):.2f});"
           f" encoding once took {statistics.median(found['encoding_s']):.1f} s")  # fmt: skip

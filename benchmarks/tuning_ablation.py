@@ -1,7 +1,7 @@
 """What each part of likeness-driven tuning buys, at equal compute, on the reference generator.
 
     python -m benchmarks.tuning_ablation --prepare --clips FOLDER/*.mp4 --footage FILE.pt     # needs all of cameo
-    python -m benchmarks.tuning_ablation --footage FILE.pt --face-model insightface:FOLDER --jobs 16 --out FOLDER
+    python -m benchmarks.tuning_ablation --footage FILE.pt --face-model insightface:FOLDER --jobs 16 --out FILE.json
     python -m benchmarks.tuning_ablation --quick                                # one rendered person, few steps
 
 The second line reads no video: torch, diffusers, peft, accelerate, numpy, scipy, OpenCV, matplotlib and safetensors are
@@ -34,6 +34,7 @@ import torch
 from safetensors.torch import load
 
 from benchmarks.ablation_plot import draw_rows
+from benchmarks.results import write_result
 from benchmarks.shots import Scorer, Shot, interval, mean_of
 from cameo.adapt.judge import Judges
 from cameo.adapt.others import rendered_people
@@ -42,7 +43,6 @@ from cameo.adapt.train import tune
 from cameo.condition.plug import plug
 from cameo.copying import CopyControl
 from cameo.embed.face import FaceEncoder, load_face_encoder
-from cameo.files import atomic_write
 from cameo.generators.base import Footage, Motion
 from cameo.generators.reference import load_reference
 from cameo.generators.references import ReferenceIdentity
@@ -251,14 +251,13 @@ def measure(args: argparse.Namespace, footage: Path) -> None:
     result = summary(found)
     print(as_table(result))
     if args.out:
-        args.out.mkdir(parents=True, exist_ok=True)
         runs = [{"row": f.task.row, "person": f.task.person, "recipe": asdict(f.task.recipe),
                  "likeness": float(f.shown.likeness.mean()), "bare": float(f.bare.likeness.mean()),
                  "copying": f.copying, "seconds": f.seconds, "best_step": f.best_step, "stopped": f.stopped,
                  "curve": f.curve} for f in found]  # fmt: skip
-        facts = {"scorer": args.face_model, "seeds": args.seeds, "base": asdict(base)}
-        atomic_write(args.out / "ablation.json", json.dumps({**facts, **result, "runs": runs}, indent=1).encode())
-        draw_rows(result["rows"], args.out / "ablation.png")
+        facts = {"scorer": args.face_model, "base": asdict(base)}
+        write_result(args.out, {**facts, **result, "runs": runs}, {"people": len(people), "seeds": args.seeds})
+        draw_rows(result["rows"], args.out.with_suffix(".png"))
 
 
 def main() -> None:
@@ -273,7 +272,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="processes, one core each")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change settings of the recipe")
     parser.add_argument("--quick", action="store_true", help="a few steps: to see that it runs")
-    parser.add_argument("--out", type=Path, help="folder for ablation.json and ablation.png")
+    parser.add_argument("--out", type=Path, help="write everything as JSON, and a plot beside it")
     args = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as rendered:

@@ -1,7 +1,7 @@
 """Two people in one scene: is each face nearer to its own person than to the other, with regions and without?
 
     python -m benchmarks.two_people                                       # three rendered people, three pairs
-    python -m benchmarks.two_people --clips FOLDER/*.mp4 --face-model insightface:FOLDER --out FOLDER
+    python -m benchmarks.two_people --clips FOLDER/*.mp4 --face-model insightface:FOLDER --out FILE.json
 
 Everybody is tuned for the reference generator on the first three quarters of their clip; then every pair is drawn side
 by side, by their own habits. Each half is scored by a recogniser (one that took no part in tuning, when it is not the
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.footage import rendered_clips, subjects
+from benchmarks.results import write_result
 from benchmarks.sheets import write_sheet
 from benchmarks.shots import Scorer
 from cameo.adapt.judge import Judges
@@ -151,7 +152,7 @@ def main() -> None:
     parser.add_argument("--step", type=int, default=4, help="score every n-th frame")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change settings of the recipe")
     parser.add_argument("--keep", type=Path, help="folder for what was tuned; biometric data")
-    parser.add_argument("--out", type=Path, help="folder for results.json and contact sheets")
+    parser.add_argument("--out", type=Path, help="write everything as JSON, and contact sheets beside it")
     args = parser.parse_args()
     recipe = Recipe(**{name: json.loads(value) for name, value in (pair.split("=") for pair in args.set)})
     generator, encoder = load_reference(), load_face_encoder(args.face_model)
@@ -165,11 +166,11 @@ def main() -> None:
         print(f"{pair[0].name} and {pair[1].name}", flush=True)
         if args.out:
             shown = {row: np.concatenate(squares, 2)[:: max(1, args.frames // 5)][:5] for row, squares in made.items()}
-            write_sheet(args.out / f"{pair[0].name}_{pair[1].name}.png", shown)
+            write_sheet(args.out.with_name(f"{args.out.stem}-{pair[0].name}-{pair[1].name}.png"), shown)
     print(as_markdown(results))
     if args.out:
         facts = {"scorer": asdict(encoder.info), "recipe": asdict(recipe), "results": results}
-        atomic_write(args.out / "results.json", json.dumps(facts, indent=1).encode())
+        write_result(args.out, facts, {"people": len(people), "faces": len(results) // len(ROWS)})
 
 
 if __name__ == "__main__":

@@ -1,18 +1,19 @@
 """How well every encoder verifies people: AUC, EER and true accepts at 1 % false accepts, with 95 % intervals.
 
     python -m benchmarks.verification [--face-model MODEL]... [--voice-model MODEL]... [--faces FOLDER]
-                                      [--speech FOLDER] [--out FOLDER] [--calibrate FILE]
+                                      [--speech FOLDER] [--held-out] [--out FILE.json] [--calibrate FILE]
 
-MODEL is what `cameo enroll` takes: embedded, insightface:FOLDER, onnx:FILE, ecapa:FOLDER. Without folders the data
+MODEL is what `cameo enroll` takes: embedded, insightface:FOLDER, onnx:FILE, ecapa:FOLDER; or one of another library, to
+have it beside ours: deepface:MODEL@PYTHON, resemblyzer (see `benchmarks/peers/encoders.py`). Without folders the data
 beside the repository (`shared/`) is used where it is, sample people otherwise; `benchmarks/verification_sets.py`
-describes a folder. `--out` writes verification.json and curves; `--calibrate` writes what was measured for the models
-that were named to a table, which makes them `matched` when it lies beside their weights as calibration.json.
+describes a folder. `--held-out` takes every fifth speaker of --speech: the encoder that ships was fitted on the others.
+`--out` writes everything as JSON, and curves beside it; `--calibrate` writes what was measured for the models that were
+named to a table, which makes them `matched` when it lies beside their weights as calibration.json.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,11 +25,11 @@ import torch
 
 from benchmarks import verification_sets as sets
 from benchmarks.error_rates import BOOTSTRAP_ROUNDS, Pairs, rates, share_above, threshold_at
+from benchmarks.peers.encoders import load_face, load_voice
+from benchmarks.results import write_result
 from benchmarks.speakers import HELD_OUT_EVERY
 from benchmarks.verification_plots import curve, draw
 from cameo.embed.calibration import Calibration, fit_calibration
-from cameo.embed.face import load_face_encoder
-from cameo.embed.voice import load_voice_encoder
 from cameo.files import atomic_write
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def _print(info: EncoderInfo, results: list[Result]) -> None:
     for r in results:
         auc = f"{r.auc.value:.4f} ({r.auc.low:.4f}-{r.auc.high:.4f})"
         eer, tar = (f"{100 * i.value:.2f} ({100 * i.low:.2f}-{100 * i.high:.2f})" for i in (r.eer, r.true_accepts))
-        above = f"{r.accepted_same:.1%} / {r.accepted_different:.1%}"
+        above = f"{r.accepted_same:.1%} / {r.accepted_different:.1%}" if np.isfinite(info.threshold) else "no threshold"
         failed = f"{r.failed} of {r.recordings}"
         print(f"| {r.pairs} | {r.genuine} / {r.impostor} | {failed} | {auc} | {eer} | {tar} | {above} |")
 
@@ -184,10 +185,11 @@ def _points(pairs: Pairs) -> list[tuple[float, float]]:
 def run(args: argparse.Namespace) -> None:
     """Measure, print, and write what was asked for."""
     face_folders, speech_folders = _folders(args.faces, FACE_SETS), _folders(args.speech, SPEECH_SETS)
-    every = 1 if args.speech else HELD_OUT_EVERY  # the encoder that ships was fitted on the other readers
+    # The encoder that ships was fitted on the other readers.
+    every = 1 if args.speech and not args.held_out else HELD_OUT_EVERY
     measured = {
-        "face": _kind(args.face_model or ["embedded"], load_face_encoder, _faces(face_folders)),
-        "voice": _kind(args.voice_model or ["embedded"], load_voice_encoder, _voices(speech_folders, every)),
+        "face": _kind(args.face_model or ["embedded"], load_face, _faces(face_folders)),
+        "voice": _kind(args.voice_model or ["embedded"], load_voice, _voices(speech_folders, every)),
     }
     written: list[dict[str, object]] = []
     for rows in measured.values():
@@ -198,12 +200,13 @@ def run(args: argparse.Namespace) -> None:
             sets_of = [{**asdict(result), "curve": _points(one.pairs)} for result, one in named]
             written.append({"model": model, "encoder": asdict(info), "sets": sets_of})
     if args.out:
-        args.out.mkdir(parents=True, exist_ok=True)
-        atomic_write(args.out / "verification.json", json.dumps(written, indent=1).encode())
+        heard = {f"{kind} recordings": sum(one.recordings for one in rows[0][2]) for kind, rows in measured.items()}
+        write_result(args.out, {"models": written}, {**heard, "bootstrap rounds": BOOTSTRAP_ROUNDS})
         for kind, rows in measured.items():
             for k in range(len(rows[0][2])):
                 title = rows[0][2][k].name.partition(":")[0]
-                draw(title, {info.id: one[k].pairs for _, info, one in rows}, args.out / f"verification-{kind}-{k}")
+                drawn = {info.id: one[k].pairs for _, info, one in rows}
+                draw(title, drawn, args.out.with_name(f"{args.out.stem}-{kind}-{k}"))
     if args.calibrate:
         asked = {"face": args.face_model, "voice": args.voice_model}
         wanted = [row for kind, rows in measured.items() if asked[kind] for row in rows]
@@ -222,6 +225,7 @@ def main() -> None:
     parser.add_argument("--voice-model", action="append", metavar="MODEL")
     parser.add_argument("--faces", type=Path)
     parser.add_argument("--speech", type=Path)
+    parser.add_argument("--held-out", action="store_true")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--calibrate", type=Path, metavar="FILE")
     torch.set_num_threads(1)

@@ -32,6 +32,7 @@ import numpy as np
 import soundfile
 from scipy.signal import resample_poly
 
+from benchmarks.results import write_result
 from benchmarks.speakers import RATE_HZ, held_out, read_speakers
 from cameo.capture.speech import find_speech
 from cameo.embed.voice import load_voice_encoder
@@ -290,7 +291,7 @@ def main() -> None:
     print(json.dumps(heard, indent=1))
     if options.out:
         result = {"summary": summary, "heard": heard, "trials": [asdict(t) for t in trials]}
-        options.out.write_text(json.dumps(result, indent=1))
+        write_result(options.out, result, {"owners": len(owners), "lines": len(trials)})
     if options.plot:
         draw(trials, options.plot)
 

@@ -64,7 +64,7 @@ def revoke(what: StrPath, *, keys: KeyProvider, reason: str = "") -> Revoked:
     with closing(Registry()) as registry:
         lent = _find(registry, what, keys)
         seq = registry.revoke([lent.jti], owner_signs(keys, reason))
-        said = tuple(s.body for s in registry.statements(lent.owner) if s.jti == lent.jti)
+        said = tuple(statement.body for statement in registry.statements(lent.owner, lent.jti))
     taken = () if lent.revoked_at is not None else (lent.jti,)
     return Revoked(lent.bundle_id, taken, seq, False, said)
 

@@ -189,9 +189,11 @@ class Lending:
             seq, size = _state(connection, owner)
             return StatusState(owner, seq, size, tuple(sorted(connection.scalars(revoked))))
 
-    def statements(self, owner: str) -> list[Statement]:
-        """List the owner's signed revocation statements, oldest first."""
+    def statements(self, owner: str, jti: str | None = None) -> list[Statement]:
+        """List the owner's signed revocation statements, those of one grant if given, oldest first."""
         query = select(statements).where(statements.c.owner == owner).order_by(statements.c.number)
+        if jti is not None:
+            query = query.where(statements.c.jti == jti)
         with self._database.reading() as connection:
             return [
                 Statement(row.id, row.owner, row.bundle_id, row.jti, row.body, from_column(row.at))

@@ -6,10 +6,9 @@ Source: github.com/huggingface/safetensors, README, "Format".
 from __future__ import annotations
 
 import json
-import sys
-from array import array
 from collections.abc import Mapping
-from math import isfinite, prod
+from functools import lru_cache
+from math import prod
 from typing import Any
 
 import msgspec
@@ -23,8 +22,9 @@ MAX_RANK = 8
 # Bytes per element. Only what an adapter, tokens or frames need.
 ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 
-# Mask of the exponent bits, all set in an infinity or a NaN (IEEE 754; bfloat16 is the upper half of binary32).
-_EXPONENT_16 = {"F16": 0x7C00, "BF16": 0x7F80}
+# The exponent bits, all set in an infinity or a NaN (IEEE 754; bfloat16 is the upper half of binary32).
+_EXPONENT = {"F64": 0x7FF0 << 48, "F32": 0x7F80 << 16, "F16": 0x7C00, "BF16": 0x7F80}
+_BLOCK = 64 * 1024  # bytes looked at together, a multiple of every element
 
 _HINT = "the file was not made by cameo, or its maker cannot be trusted: do not use it"
 
@@ -136,21 +136,26 @@ def _check_layout(tensors: Mapping[str, TensorInfo], size: int, what: str) -> No
 
 
 def _finite(body: memoryview, dtype: str) -> bool:
-    if dtype in ("F32", "F64"):
-        values = array("f" if dtype == "F32" else "d")
-        values.frombytes(body)
-        if sys.byteorder == "big":
-            values.byteswap()
-        # A sum is finite unless a term is not, or (doubles only) it overflows: then look at each.
-        return isfinite(sum(values)) or all(map(isfinite, values))
-    if dtype in _EXPONENT_16:
-        mask = _EXPONENT_16[dtype]
-        halves = array("H")
-        halves.frombytes(body)
-        if sys.byteorder == "big":
-            halves.byteswap()
-        return not any(half & mask == mask for half in halves)
+    """Say whether no exponent has all its bits set, looking at a block of numbers as at one large integer."""
+    if dtype not in _EXPONENT:
+        return True
+    for start in range(0, len(body), _BLOCK):
+        part = body[start : start + _BLOCK]
+        exponents, below, top = _lanes(dtype, len(part))
+        cleared = int.from_bytes(part, "little") & exponents ^ exponents
+        # Where a bit of the exponent is clear, the addition carries into the sign, and never any further.
+        if cleared + below & top != top:
+            return False
     return True
+
+
+@lru_cache(maxsize=16)
+def _lanes(dtype: str, size: int) -> tuple[int, int, int]:
+    """Repeat, over `size` bytes of numbers: the exponent's bits, all bits but the sign, the sign."""
+    width = ITEM_BYTES[dtype]
+    ones = int.from_bytes((b"\1" + bytes(width - 1)) * (size // width), "little")
+    sign = 1 << (8 * width - 1)
+    return ones * _EXPONENT[dtype], ones * (sign - 1), ones * sign
 
 
 def _bad(what: str, reason: str) -> NotVerified:

@@ -112,14 +112,14 @@ def test_the_whole_benchmark(
     monkeypatch.setattr("benchmarks.verification_sets.PEOPLE", 8)
     folder = write_speech(tmp_path / "speech", 12)
     args = argparse.Namespace(
-        face_model=None, voice_model=["embedded"], faces=None, speech=folder, out=tmp_path / "out",
-        calibrate=tmp_path / "calibration.json",
+        face_model=None, voice_model=["embedded"], faces=None, speech=folder, held_out=False,
+        out=tmp_path / "out" / "verification.json", calibrate=tmp_path / "calibration.json",
     )  # fmt: skip
     verification.run(args)
     shown = capsys.readouterr().out
     assert "| sample people: 8 rendered, 12 frames against 12 of another scene |" in shown
     assert "TAR % at FAR 1 %" in shown
-    written = json.loads((tmp_path / "out" / "verification.json").read_text())
+    written = json.loads((tmp_path / "out" / "verification.json").read_text())["models"]
     assert [one["model"] for one in written] == ["embedded", "embedded"]
     assert set(written[1]["sets"][0]["true_accepts"]) == {"value", "low", "high"}
     assert cv2.imread(str(tmp_path / "out" / "verification-voice-0.png")) is not None

@@ -57,6 +57,41 @@ def test_bfloat16_and_large_finite_values() -> None:
     check_tensors(save({"x": np.full(4, np.finfo(np.float64).max)}), "a part")
 
 
+def is_accepted(dtype: str, body: bytes) -> bool:
+    size = {"F64": 8, "F32": 4}.get(dtype, 2)
+    try:
+        check_tensors(packed({"x": entry(dtype, [len(body) // size], [0, len(body)])}, body), "a part")
+    except NotVerified:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("dtype", ["F16", "BF16"])
+def test_every_half_there_is(dtype: str) -> None:
+    halves = np.arange(2**16, dtype="<u2")
+    exponent = {"F16": 0x7C00, "BF16": 0x7F80}[dtype]
+    finite = halves & exponent != exponent
+    if dtype == "F16":
+        assert np.array_equal(finite, np.isfinite(halves.view(np.float16)))
+    assert is_accepted(dtype, halves[finite].tobytes())
+    # Between neighbours with all bits set but the exponent's last, which are the nearest to carrying over.
+    near = np.uint16(~(exponent & -exponent) & 0xFFFF)
+    for half in halves[~finite][:: 2**4]:
+        assert not is_accepted(dtype, np.array([near, half, near], "<u2").tobytes())
+    for place in (0, 32_767, 32_768, 70_000):  # the first and last of a block, the first of the next, one in the last
+        many = np.full(70_001, near)
+        many[place] = exponent
+        assert not is_accepted(dtype, many.tobytes())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=6), st.sampled_from(["F32", "F64"]))
+def test_numbers_of_any_bits(bits: list[int], dtype: str) -> None:
+    kinds = {"F32": ("<u4", "<f4"), "F64": ("<u8", "<f8")}[dtype]
+    numbers = np.array([b % 2 ** (32 if dtype == "F32" else 64) for b in bits], kinds[0])
+    assert is_accepted(dtype, numbers.tobytes()) == bool(np.isfinite(numbers.view(kinds[1])).all())
+
+
 @pytest.mark.parametrize(
     "data",
     [
