@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 import torch
 
-from cameo.directions import mean_direction
 from cameo.adapt.others import rendered_people
 from cameo.adapt.recipe import Recipe
 from cameo.adapt.state import assign, copies
 from cameo.condition.plug import loaded
+from cameo.directions import mean_direction
 from cameo.embed.crop import aligned_crop
 from cameo.errors import CameoError, UsageError
 from cameo.faces.detect import to_grey
