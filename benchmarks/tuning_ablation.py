@@ -7,12 +7,13 @@
 The second line reads no video: torch, diffusers, peft, accelerate, numpy, scipy, OpenCV, matplotlib and safetensors are
 enough, with onnxruntime and insightface for the recogniser that scores. That one takes no part in tuning when it is not
 the embedded one. Each row is tuned for every person and seed, one process and one core each. Rows build on each other,
-but for the last: nobody watches; the judge stops and keeps the best; the book of mistakes; the loss weighted to the
-face; steps that hold other people to the base; all of that without learned tokens.
+but for the first and the last: the loop of a script, a LoRA and nothing else; what has a closed form, and nobody
+watches; the judge stops and keeps the best; the book of mistakes; the loss weighted to the face; steps that hold other
+people to the base; all of that without learned tokens. `--rows` takes some of them.
 
 All rows may take as many steps as the first; what is left of them when the judge stops is not used otherwise. The
-judge's own time is charged by a further row: nobody watches, and what everything together took longer than the first
-row, in CPU seconds, is spent on more steps.
+judge's own time is charged by a further row: nobody watches, and what everything together took longer than fixed steps,
+in CPU seconds, is spent on more steps.
 
 Scored are frames generated along the last quarter of each clip, which nobody but this script sees.
 """
@@ -34,6 +35,7 @@ import torch
 from safetensors.torch import load
 
 from benchmarks.ablation_plot import draw_rows
+from benchmarks.peers.lora_loop import load_plain_reference
 from benchmarks.results import write_result
 from benchmarks.shots import Scorer, Shot, interval, mean_of
 from cameo.adapt.judge import Judges
@@ -49,7 +51,7 @@ from cameo.generators.references import ReferenceIdentity
 
 _PLAIN: dict[str, Any] = {"judged": False, "replay": 0.0, "face_weight": 1.0, "prior_share": 0.0}
 _DEFAULT = Recipe()
-FIXED, LONGER = "fixed steps", "fixed steps, the judge's time as more steps"
+LOOP, FIXED, LONGER = "the loop of a script", "fixed steps", "fixed steps, the judge's time as more steps"
 JUDGED, BOOK, FACE, PRIOR, NO_TOKENS = (
     "judge", "+ book of mistakes", "+ face weighting", "+ other people", "all but tokens",
 )  # fmt: skip
@@ -60,7 +62,7 @@ _STEP_BY_STEP: list[tuple[str, dict[str, Any]]] = [
     (PRIOR, {"prior_share": _DEFAULT.prior_share}),
     (NO_TOKENS, {"learn_inputs": False}),
 ]
-ROWS = (FIXED, LONGER, *(name for name, _ in _STEP_BY_STEP))
+ROWS = (LOOP, FIXED, LONGER, *(name for name, _ in _STEP_BY_STEP))
 QUICK = {"rank": 4, "steps": 6, "batch": 2, "judge_every": 3, "judged_frames": 6, "warm_up": 2, "looked_at": 3}
 
 
@@ -90,7 +92,7 @@ class Found:
 def recipes(base: Recipe) -> dict[str, Recipe]:
     """The recipe of every row but `LONGER`, which depends on what the others took."""
     changes = dict(_PLAIN)
-    out = {FIXED: replace(base, **changes)}
+    out = {LOOP: replace(base, **changes, learn_inputs=False), FIXED: replace(base, **changes)}
     for row, change in _STEP_BY_STEP:
         changes |= change
         out[row] = replace(base, **changes)
@@ -102,19 +104,21 @@ class Bench:
 
     def __init__(self, footage: Path, scorer: str) -> None:
         self._people = read_footage(footage)
-        self._generator, self._judge = load_reference(), load_face_encoder()
+        self._generator, self._plain = load_reference(), load_plain_reference()
+        self._judge = load_face_encoder()
         self._scorer: FaceEncoder = load_face_encoder(scorer)
 
     def run(self, task: Task) -> Found:
         """Tune, generate along the test motion, and score."""
         train, test = self._people[task.person]
+        generator = self._plain if task.row == LOOP else self._generator
         began = time.process_time()
-        tuned = tune(self._generator, train, Judges(self._judge.embed, rendered_people()), task.recipe)
+        tuned = tune(generator, train, Judges(self._judge.embed, rendered_people()), task.recipe)
         seconds = time.process_time() - began
         seed, real = task.recipe.seed, np.asarray(test.frames[test.usable])
         who = ReferenceIdentity.load(load(tuned.parts["identity.reference.face"]))
-        with plug(self._generator, tuned.parts):
-            frames, bare = (self._generator.sample(who, test.motion, seed, given) for given in (True, False))
+        with plug(generator, tuned.parts):
+            frames, bare = (generator.sample(who, test.motion, seed, given) for given in (True, False))
         scorer = Scorer(self._scorer, real)
         shots = [Shot(task.row, task.person, seed, *scorer.score(f), float("nan")) for f in (frames, bare)]
         copying = CopyControl(np.asarray(train.frames[train.usable]), real).share(bare)
@@ -150,7 +154,7 @@ def longer(found: list[Found], base: Recipe) -> list[Task]:
     took = {(f.task.row, f.task.person, f.task.recipe.seed): f.seconds for f in found}
     tasks = []
     for (row, person, seed), seconds in took.items():
-        if row == FIXED:
+        if row == FIXED and (PRIOR, person, seed) in took:
             more = max(0.0, took[PRIOR, person, seed] - seconds) / (seconds / base.steps)
             recipe = replace(base, **_PLAIN, seed=seed, steps=base.steps + round(more))
             tasks.append(Task(LONGER, person, recipe))
@@ -185,7 +189,8 @@ def summary(found: list[Found]) -> dict[str, Any]:
     """Everything the table shows."""
     shots = [f.shown for f in found]
     rows: dict[str, Any] = {}
-    for row in ROWS:
+    measured = [row for row in ROWS if any(f.task.row == row for f in found)]
+    for row in measured:
         of_row = [f for f in found if f.task.row == row]
         shown, bare = [f.shown for f in of_row], [f.bare for f in of_row]
         rows[row] = {
@@ -201,10 +206,10 @@ def summary(found: list[Found]) -> dict[str, Any]:
             "people": {p: float(np.mean([s.likeness.mean() for s in shown if s.person == p]))
                        for p in sorted({s.person for s in shown})},
         }  # fmt: skip
-    pairs = [(row, FIXED) for row in ROWS if row != FIXED] + [(PRIOR, LONGER)]
+    pairs = [(row, FIXED) for row in ROWS if row != FIXED] + [(PRIOR, LOOP), (PRIOR, LONGER)]
     pairs += [(BOOK, JUDGED), (FACE, BOOK), (PRIOR, FACE), (NO_TOKENS, PRIOR)]
     claims = {}
-    for a, b in pairs:
+    for a, b in (pair for pair in pairs if set(pair) <= set(measured)):
         of, of_two = _less(a, b), [s for s in shots if s.row in (a, b)]
         claims[f"{a} less {b}"] = {"value": of(of_two), "interval": interval(of_two, of)}
     return {"rows": rows, "claims": claims}
@@ -216,7 +221,7 @@ def _less(a: str, b: str) -> Callable[[list[Shot]], float]:
 
 def as_table(result: dict[str, Any]) -> str:
     """The table of a summary, in Markdown."""
-    people = sorted(result["rows"][FIXED]["people"])
+    people = sorted(next(iter(result["rows"].values()))["people"])
     lines = [f"| row | likeness (95 %) | without references | {' | '.join(people)} | copying | steps, kept | CPU s |",
              f"|---|---|---|{'---|' * len(people)}---|---|---|"]  # fmt: skip
     for row, r in result["rows"].items():
@@ -239,13 +244,14 @@ def measure(args: argparse.Namespace, footage: Path) -> None:
     values = {name: json.loads(value) for name, value in (pair.split("=") for pair in args.set)}
     base = Recipe(**((QUICK if args.quick else {}) | values))
     people = args.people or sorted(read_footage(footage))
-    tasks = [Task(row, person, replace(recipe, seed=seed))
-             for seed in range(args.seeds) for person in people for row, recipe in recipes(base).items()]  # fmt: skip
+    tasks = [Task(row, person, replace(recipe, seed=seed)) for seed in range(args.seeds) for person in people
+             for row, recipe in recipes(base).items() if row in args.rows]  # fmt: skip
     found: list[Found] = []
-    for phase in (lambda: tasks, lambda: longer(found, base)):
+    further = (lambda: longer(found, base)) if LONGER in args.rows else list
+    for phase in (lambda: tasks, further):
         for done in run_all(phase(), footage, args.face_model, args.jobs):
             found.append(done)
-            print(f"{len(found)} of {len(tasks) + len(people) * args.seeds}: {done.task.person}, seed "
+            print(f"{len(found)} of {len(args.rows) * len(people) * args.seeds}: {done.task.person}, seed "
                   f"{done.task.recipe.seed}, {done.task.row}: {done.shown.likeness.mean():.3f} in {done.seconds:.0f} s",
                   flush=True)  # fmt: skip
     result = summary(found)
@@ -267,6 +273,7 @@ def main() -> None:
     parser.add_argument("--clips", type=Path, nargs="+", help="one clip per person; without, people are rendered")
     parser.add_argument("--footage", type=Path, help="what --prepare wrote; without, one person is rendered")
     parser.add_argument("--people", nargs="+", metavar="NAME", help="of those in --footage; without, all")
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS, metavar="ROW", help="without, all")
     parser.add_argument("--face-model", default="embedded", help="the recogniser that scores: insightface:FOLDER")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1, help="processes, one core each")
