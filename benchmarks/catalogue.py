@@ -294,6 +294,31 @@ ADAPTER = Benchmark(
         Claim("own adapter less no adapter, likeness", _gain("own minus no adapter"), AT_LEAST, 0.0),
     ),
 )
+
+
+_OWN = ("systems", "own")
+
+
+FIDELITY = Benchmark(
+    "identity_fidelity",
+    "benchmarks.identity_fidelity",
+    quick=("--quick",),
+    takes={"clips": ("--clips", "{clips/*}"), "pack": _SCORER},
+    written="identity_fidelity.json",
+    claims=(
+        Claim("own adapter less base, likeness", at("own_less_base", "value"), AT_LEAST, 0.2),
+        Claim("own adapter: share of the way from strangers to real clips", at(*_OWN, "closed"), AT_LEAST, 0.6),
+        Claim("real clips over own adapter, likeness", over((*_OWN, "ceiling"), (*_OWN, "likeness")),
+              AT_LEAST, 1.0),
+        Claim("base: share of the way from strangers to real clips", at("systems", "base", "closed"), AT_MOST, 0.25),
+    ),
+)  # fmt: skip
+LEAKAGE = Benchmark(
+    "leakage",
+    "benchmarks.leakage",
+    takes={"clips": ("--clips", "{clips/*}"), "pack": _SCORER},
+    written="leakage.json",
+)
 TWO_PEOPLE = Benchmark(
     "two_people",
     "benchmarks.two_people",
@@ -339,6 +364,8 @@ BENCHMARKS = (
     SCALING,
     ENCODERS,
     VERIFICATION,
+    FIDELITY,
+    LEAKAGE,
     ADAPTER,
     TWO_PEOPLE,
     ABLATION,

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from benchmarks.footage import TEST_GAP, TEST_SHARE, rendered_clips, whole_footage
+from benchmarks.results import write_result
 from cameo.adapt.judge import Judges
 from cameo.adapt.others import rendered_people
 from cameo.adapt.recipe import Recipe
@@ -31,7 +32,6 @@ from cameo.adapt.train import split, tune
 from cameo.eliciting import Exhibit, ProbeSettings, probe_adapter
 from cameo.embed.face import load_face_encoder
 from cameo.fidelity.leakage import Leakage, summarise
-from cameo.files import atomic_write
 from cameo.generators.reference import load_reference
 
 if TYPE_CHECKING:
@@ -168,10 +168,10 @@ def main() -> None:
                       f"{found.membership.auc.high:.2f})", flush=True)  # fmt: skip
     print(as_table(points))
     if args.out:
-        args.out.mkdir(parents=True, exist_ok=True)
         runs = [{"person": p.person, "steps": p.steps, **summarise(p.leakage)} for p in points]
-        facts = {"scorer": encoder.info.id, "seeds": settings.seeds, "changes": changes, "runs": runs}
-        atomic_write(args.out / "leakage.json", json.dumps(facts, indent=1).encode())
+        facts = {"scorer": encoder.info.id, "changes": changes, "runs": runs}
+        samples = {"people": len({p.person for p in points}), "seeds": settings.seeds}
+        write_result(args.out / "leakage.json", facts, samples)
         draw(points, args.out / "leakage.png")
 
 
