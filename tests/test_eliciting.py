@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -27,6 +29,7 @@ from cameo.generators.reference_net import FRAMES
 from cameo.records import Adapter
 from tests.adapt.conftest import by_pixels
 from tests.conftest import chance_weights
+from tests.generators.tiny_pipelines import tiny_footage, tiny_wan_generator
 
 FEW = ProbeSettings(seeds=2, pictures=24, windows=8, draws=2)
 LEARNED, HELD = 56, 60  # of 100 frames
@@ -40,6 +43,18 @@ class ByPixels:
 
     def embed(self, frames: np.ndarray, points: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         return by_pixels(frames, points)
+
+
+def in_small(frames: np.ndarray, points: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """See frames of any size."""
+    return by_pixels(np.stack([cv2.resize(frame, (64, 64)) for frame in frames]), points)
+
+
+class InSmall(ByPixels):
+    """The same."""
+
+    def embed(self, frames: np.ndarray, points: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        return in_small(frames, points)
 
 
 class Remembered:
@@ -174,6 +189,22 @@ def test_a_real_adapter(generator: ReferenceGenerator, adapter: Adapter, exhibit
         "measuring real frames", "the adapter alone", "with references",
     }  # fmt: skip
     assert all(0 <= share <= 1 for _, share in told)
+
+
+def test_a_pipeline() -> None:
+    """Of a family of diffusers, whose takes are of no moment, and show no face before it was trained on any."""
+    wan = tiny_wan_generator()
+    footage = tiny_footage(16, 90, heard=False)
+    recipe = Recipe(rank=2, steps=2, batch=1, warm_up=1, judged=False)
+    adapter = tune(wan, footage, Judges(in_small, NOBODY), recipe)
+    settings = ProbeSettings(seeds=1, pictures=4, windows=3, draws=1)
+    found = probe_adapter(wan, adapter.parts, Exhibit(footage, 60, 68), InSmall(), settings).leakage
+    assert found.alone.copying == found.aided.copying == "unknown"
+    assert (found.alone.found, found.alone.likeness.value, found.alone.retold) == (0, 0, ())
+    for way in found.ways:
+        assert np.isfinite(way.membership.members).all() and way.membership.members.any()
+        assert 0 <= way.membership.auc.value <= 1
+    json.dumps(summarise(found), allow_nan=False)
 
 
 def test_a_lora_that_does_nothing_tells_nothing(
