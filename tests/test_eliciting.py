@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -16,9 +18,10 @@ from torch import Tensor
 from cameo.adapt.judge import Judges
 from cameo.adapt.recipe import Recipe
 from cameo.adapt.train import tune
-from cameo.eliciting import Exhibit, Probed, ProbeSettings, probe_adapter
+from cameo.condition.plug import loaded
+from cameo.eliciting import Exhibit, Probed, ProbeSettings, _losses, probe_adapter
 from cameo.errors import CameoError, UsageError
-from cameo.fidelity.leakage import summarise
+from cameo.fidelity.leakage import infer_membership, summarise
 from cameo.generators.base import Footage, Takes
 from cameo.generators.digest import weights_digest
 from cameo.generators.reference import ReferenceGenerator
@@ -26,9 +29,11 @@ from cameo.generators.reference_net import FRAMES
 from cameo.records import Adapter
 from tests.adapt.conftest import by_pixels
 from tests.conftest import chance_weights
+from tests.generators.tiny_pipelines import tiny_footage, tiny_wan_generator
 
 FEW = ProbeSettings(seeds=2, pictures=24, windows=8, draws=2)
 LEARNED, HELD = 56, 60  # of 100 frames
+NOBODY = np.zeros((1, 64, 64, 3), np.uint8), np.zeros((1, 10, 2), np.float32)
 
 
 class ByPixels:
@@ -38,6 +43,18 @@ class ByPixels:
 
     def embed(self, frames: np.ndarray, points: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         return by_pixels(frames, points)
+
+
+def in_small(frames: np.ndarray, points: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """See frames of any size."""
+    return by_pixels(np.stack([cv2.resize(frame, (64, 64)) for frame in frames]), points)
+
+
+class InSmall(ByPixels):
+    """The same."""
+
+    def embed(self, frames: np.ndarray, points: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        return in_small(frames, points)
 
 
 class Remembered:
@@ -86,9 +103,8 @@ def exhibit(footage: Footage) -> Exhibit:
 @pytest.fixture(scope="module")
 def adapter(generator: ReferenceGenerator, footage: Footage) -> Adapter:
     """What has a closed form, and two steps: the machinery is real, the memory is the stand-in's."""
-    nobody = np.zeros((1, 64, 64, 3), np.uint8), np.zeros((1, 10, 2), np.float32)
     recipe = Recipe(rank=2, steps=3, batch=2, warm_up=1, judged=False)
-    return tune(generator, footage.part(0, LEARNED + 20), Judges(by_pixels, nobody), recipe)
+    return tune(generator, footage.part(0, LEARNED + 20), Judges(by_pixels, NOBODY), recipe)
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +189,35 @@ def test_a_real_adapter(generator: ReferenceGenerator, adapter: Adapter, exhibit
         "measuring real frames", "the adapter alone", "with references",
     }  # fmt: skip
     assert all(0 <= share <= 1 for _, share in told)
+
+
+def test_a_pipeline() -> None:
+    """Of a family of diffusers, whose takes are of no moment, and show no face before it was trained on any."""
+    wan = tiny_wan_generator()
+    footage = tiny_footage(16, 90, heard=False)
+    recipe = Recipe(rank=2, steps=2, batch=1, warm_up=1, judged=False)
+    adapter = tune(wan, footage, Judges(in_small, NOBODY), recipe)
+    settings = ProbeSettings(seeds=1, pictures=4, windows=3, draws=1)
+    found = probe_adapter(wan, adapter.parts, Exhibit(footage, 60, 68), InSmall(), settings).leakage
+    assert found.alone.copying == found.aided.copying == "unknown"
+    assert (found.alone.found, found.alone.likeness.value, found.alone.retold) == (0, 0, ())
+    for way in found.ways:
+        assert np.isfinite(way.membership.members).all() and way.membership.members.any()
+        assert 0 <= way.membership.auc.value <= 1
+    json.dumps(summarise(found), allow_nan=False)
+
+
+def test_a_lora_that_does_nothing_tells_nothing(
+    generator: ReferenceGenerator, footage: Footage, exhibit: Exhibit
+) -> None:
+    """However much the end of the footage differs from its beginning: nothing was descended, nothing is scored."""
+    recipe = Recipe(rank=2, steps=1, batch=2, judged=False)  # the first step is the closed form
+    adapter = tune(generator, footage.part(0, LEARNED + 20), Judges(by_pixels, NOBODY), recipe)
+    with loaded(generator, [adapter.parts]) as [person]:
+        losses = _losses(generator, person, exhibit, False, replace(FEW, seeds=1, draws=1), lambda _share: None)
+    found = infer_membership(*losses)
+    assert (found.auc.value, found.auc.low, found.auc.high, found.told) == (0.5, 0.5, 0.5, False)
+    assert losses[0].untuned.std() > 0
 
 
 def test_the_attack_is_repeatable(adapter: Adapter, exhibit: Exhibit, parrot: Probed) -> None:

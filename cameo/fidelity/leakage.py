@@ -26,7 +26,7 @@ from cameo.fidelity.nearness import PERCENTILE, RUN, Estimate, Nearness, Views, 
 if TYPE_CHECKING:
     from cameo.records import Float32
 
-Copying = Literal["none", "some", "copies"]
+Copying = Literal["unknown", "none", "some", "copies"]
 CHANCE = 0.5  # of a coin, and of new real pictures
 SIGNIFICANT = 0.05
 MOST = 0.5  # share of pictures that are nearer than new real ones from which on an adapter hands out its footage
@@ -125,9 +125,13 @@ class Leakage:
 def judge_copying(nearness: Sequence[Nearness]) -> Copying:
     """Say whether training pictures are handed out: as most, as some, or as none of the generated ones.
 
-    The face is not asked: an encoder finds all pictures of a person alike, that is what it is for.
+    The face is not asked: an encoder finds all pictures of a person alike, that is what it is for. It is not known
+    where there are too few pictures with a face for an interval.
     """
-    seen = [near for near in nearness if near.measure != "face" and near.singled.low > CHANCE]
+    asked = [near for near in nearness if near.measure != "face" and np.isfinite(near.singled.low)]
+    if not asked:
+        return "unknown"
+    seen = [near for near in asked if near.singled.low > CHANCE]
     if any(near.nearer.value >= MOST for near in seen):
         return "copies"
     return "some" if any(near.nearer.low > PERCENTILE / 100 for near in seen) else "none"

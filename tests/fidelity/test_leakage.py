@@ -137,7 +137,9 @@ def made(copied: bool) -> Leakage:
 def test_copies_are_called_so() -> None:
     assert made(copied=True).alone.copying == "copies"
     assert made(copied=False).alone.copying == "none"
-    assert judge_copying(()) == "none"
+    assert judge_copying(()) == "unknown"
+    few = NearestFrames(views(40, 5), views(24, 6)).compare([views(7, 6)])
+    assert judge_copying(few) == "unknown", "seven pictures are no evidence"
 
 
 def test_the_summary_is_json_and_keeps_to_its_names() -> None:
