@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,48 +40,51 @@ class Listener:
     Args:
         encoder: by what voices are compared.
         apart: whether held-out recordings are files of their own, so that references are used whole.
+        speaking: of whom there are clips with sound; where there is nobody, nothing is listened to.
     """
 
-    def __init__(self, encoder: VoiceEncoder, apart: bool) -> None:
-        self._encoder, self._apart = encoder, apart
+    def __init__(self, encoder: VoiceEncoder, apart: bool, speaking: Collection[str]) -> None:
+        self._encoder, self._apart, self._speaking = encoder, apart, speaking
         self._voices = Voices(encoder.embed_windows)
         self._people: list[VoiceReference] = []
         self._unheard: list[Skipped] = []
         self.skipped: list[Skipped] = []
 
-    def meet(self, references: PersonFiles, real: PersonFiles, shown: bool) -> None:
-        """Hear a person's reference and held-out speech; files that cannot be read are noted.
-
-        Args:
-            references: what they are known by.
-            real: what is held out.
-            shown: whether there are clips of them, so that lips of their real clips are worth looking at.
-        """
+    def meet(self, references: PersonFiles, real: PersonFiles) -> None:
+        """Hear a person's reference and held-out speech; files that cannot be read are noted."""
+        if not self._speaking:
+            return
         parts = ((0.0, 1.0), (0.0, 1.0)) if self._apart else (REFERENCE_PART, REAL_PART)
         known = [self._part(path, parts[0]) for path in references.voices]
         held = [self._part(path, parts[1]) for path in real.voices]
         kept = np.concatenate([np.zeros(0, np.float32), *held])[: int(HELD_S * RATE_HZ)]
         known_s = sum(map(len, known)) / RATE_HZ if self._voices.add(references.person, known, kept) else 0.0
-        found = [self._lips_of_real(path) for path in real.clips[:REAL_CLIPS]] if shown else []
-        lips = tuple(one for one in map(plain_lips, found) if one is not None)
-        self._people.append(VoiceReference(references.person, known_s, len(kept) / RATE_HZ, lips))
+        lips = [self._lips_of_real(path) for path in real.clips[:REAL_CLIPS] if references.person in self._speaking]
+        seen = tuple(one for one in map(plain_lips, lips) if one is not None)
+        self._people.append(VoiceReference(references.person, known_s, len(kept) / RATE_HZ, seen))
 
     def hear(self, file: ClipFile) -> ClipVoice | None:
         """Score the speech of a clip; None where there is too little of it, which is noted."""
+        if not self._speaking:
+            return None
         name = f"{file.system}/{file.name}"
         try:
             if not has_sound(file.path):
                 self._unheard.append(Skipped(name, "it has no sound track"))
                 return None
             speech = find_speech(read_voice(file.path, ClipSettings(limit_s=CLIP_S)))
-            lips = _look_at_lips(file.path) if speech.seconds >= LEAST_SPEECH_S else None
         except ClipError as error:
             self._unheard.append(Skipped(name, error.message))
             return None
-        voice = self._voices.score(file.person, speech.samples, lips)
+        voice = self._voices.score(file.person, speech.samples)
         if voice is None:
             self._unheard.append(Skipped(name, f"{speech.seconds:.1f} s of speech, {LEAST_S:g} s is needed"))
-        return voice
+            return None
+        try:
+            return replace(voice, lips=plain_lips(_look_at_lips(file.path)))
+        except ClipError as error:
+            self._unheard.append(Skipped(name, f"of its lips nothing is told: {error.message}"))
+            return voice
 
     def basis(self) -> VoiceBasis:
         """Say by what voices were compared."""
@@ -110,9 +114,9 @@ class Listener:
             self.skipped.append(Skipped(str(path), reason))
 
 
-def who_speaks(files: Mapping[str, Sequence[ClipFile]]) -> Collection[str]:
+def who_speaks(files: Mapping[str, Sequence[ClipFile]]) -> set[str]:
     """Find of whom there is a clip with a sound track; clips that cannot be read are looked at later."""
-    found = set()
+    found: set[str] = set()
     for file in (file for some in files.values() for file in some):
         try:
             if file.person not in found and has_sound(file.path):

@@ -58,17 +58,17 @@ class Voices:
             self._centres[person] = np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-9), np.float32)
         return bool(found)
 
-    def score(self, person: str, speech: Float32, lips: LipSync | None) -> ClipVoice | None:
+    def score(self, person: str, speech: Float32) -> ClipVoice | None:
         """Score the speech of a clip, `[N]` like `known`; None where there is too little of it.
 
-        Whoever has no speech to compare with has no likeness.
+        Whoever has no speech to compare with has no likeness. Lips are looked at elsewhere.
         """
         windows = self._windows(speech)
         if windows is None:
             return None
-        centre, seen = self._centres.get(person), plain_lips(lips)
+        centre = self._centres.get(person)
         if centre is None:
-            return ClipVoice(len(speech) / RATE_HZ, math.nan, math.nan, math.nan, seen)
+            return ClipVoice(len(speech) / RATE_HZ, math.nan, math.nan, math.nan, None)
         strangers = [self._likeness(other, len(speech), centre) for other in self._held if other != person]
         known = [value for value in strangers if math.isfinite(value)]
         return ClipVoice(
@@ -76,7 +76,7 @@ class Voices:
             likeness=float((windows @ centre).mean()),
             ceiling=self._likeness(person, len(speech), centre),
             floor=float(np.mean(known)) if known else math.nan,
-            lips=seen,
+            lips=None,
         )
 
     def _likeness(self, person: str, length: int, centre: Float32) -> float:
