@@ -312,7 +312,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class VoiceReference:
-    """Say by what speech a person is known: seconds of the reference, seconds held out, and lips of their real clips."""
+    """Say how many seconds of speech a person is known by, how many are held out, and how their real lips go."""
 
     person: str
     speech_s: float

@@ -106,4 +106,7 @@ def _on_voices(made: Fidelity) -> Iterator[str]:
         silent = sorted({c.person for c in made.clips if c.system == system.system and c.voice is None})
         count = system.clips - (system.voice.clips if system.voice else 0)
         if count:
-            yield f"{system.system}: voices leave out {count} of {system.clips} clips without speech, of {', '.join(silent)}."
+            yield (
+                f"{system.system}: {count} of {system.clips} clips have no speech, and no part in what is said of "
+                f"voices: of {', '.join(silent)}."
+            )

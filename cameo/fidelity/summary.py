@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -85,8 +85,8 @@ def compare_systems(systems: Sequence[Scored], measures: Sequence[str]) -> list[
         sides = [{p: _by_name(one.clips, p) for p in shared} for one in (first, second)]
         paired = [list(sides[0][p]) == list(sides[1][p]) for p in shared]
         for measure in measures:
-            values = [[np.array([_score(clip, measure) for clip in side[p].values()]) for p in shared] for side in sides]
-            difference = estimate_difference(values[0], values[1], paired)
+            left, right = ([_scores(side[person].values(), measure) for person in shared] for side in sides)
+            difference = estimate_difference(left, right, paired)
             found.append(Difference(measure, first.system, second.system, difference))
     return found
 
@@ -104,10 +104,10 @@ def consistency(scored: Scored) -> dict[str, tuple[float, ...]]:
     return found
 
 
-def _score(clip: ClipScore, measure: str) -> float:
-    if measure != VOICE:
-        return clip.score[measure]
-    return clip.voice.likeness if clip.voice else math.nan
+def _scores(clips: Iterable[ClipScore], measure: str) -> Float64:
+    if measure == VOICE:
+        return np.array([clip.voice.likeness if clip.voice else math.nan for clip in clips], np.float64)
+    return np.array([clip.score[measure] for clip in clips], np.float64)
 
 
 def _by_name(clips: Sequence[ClipScore], person: str) -> dict[str, ClipScore]:

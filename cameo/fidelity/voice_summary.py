@@ -65,4 +65,3 @@ def _person(person: str, voices: Sequence[ClipVoice]) -> PersonVoice:
         sync=mean_of_known([one.sync for one in lips]),
         chance=mean_of_known([one.chance for one in lips]),
     )
-

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cameo.report.drawing import BAD, FAINT, GOOD, INK, MAIN, OTHER, draw_plot, write_into
-from cameo.scores import FIRST
+from cameo.faces.lips import LAG_S
+from cameo.scores import FIRST, VOICE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from markupsafe import Markup
 
-    from cameo.scores import Estimate, Fidelity
+    from cameo.scores import Estimate, Fidelity, Row, SystemVoice
 
 REAL, OTHERS, MADE = "real clips", "other people", "generated"
 _LINES = 60  # clips drawn one by one over time
@@ -22,33 +26,82 @@ _NAMED = 16  # people whose names fit under a plot
 _LOOKS = ((MAIN, "o"), (INK, "s"), (BAD, "^"), (FAINT, "D"), (GOOD, "v"), (OTHER, "P"))
 
 
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Hold a system for a strip: its estimates, and of every person floor, likeness and ceiling."""
+
+    system: str
+    row: Row | SystemVoice
+    people: Sequence[tuple[float, float, float]]
+
+
 def plot_strip(made: Fidelity, measure: str) -> Markup:
     """Plot for each system where its clips lie between other people and real clips, by one recogniser."""
 
+    strips = []
+    for system in made.systems:
+        row = next(one for one in system.rows if one.measure == measure)
+        people = [(p.floor[measure], p.likeness[measure], p.ceiling[measure]) for p in system.people]
+        strips.append(Strip(system.system, row, people))
+    return _draw_strips(f"strip-{measure}", strips, REAL)
+
+
+def plot_voices(made: Fidelity) -> Markup:
+    """Plot for each system with speech where its voices lie between other people's and the people's own."""
+    strips = [
+        Strip(system.system, system.voice, [(p.floor, p.likeness, p.ceiling) for p in system.voice.people])
+        for system in made.systems
+        if system.voice
+    ]
+    return _draw_strips(f"strip-{VOICE}", strips, "own voice")
+
+
+def plot_lips(made: Fidelity) -> Markup:
+    """Plot of every clip with speech how lips go with the sound, over the shift at which they would go best."""
+
     def paint(axes: Any) -> None:
-        for at, system in enumerate(reversed(made.systems)):
-            row = next(one for one in system.rows if one.measure == measure)
+        axes.axvspan(-LAG_S, LAG_S, color=FAINT, alpha=0.15, linewidth=0)
+        real = [lips for one in (made.voice.people if made.voice else ()) for lips in one.lips]
+        series = [(REAL, GOOD, "D", real)]
+        for k, system in enumerate(made.systems):
+            colour, form = _LOOKS[k % len(_LOOKS)]
+            clips = [clip.voice for clip in made.clips if clip.system == system.system and clip.voice]
+            series.append((_plain(system.system), colour, form, [voice.lips for voice in clips if voice.lips]))
+        for label, colour, form, lips in series:
+            if lips:
+                places = [one.lag_s for one in lips], [one.sync for one in lips]
+                axes.plot(*places, form, color=colour, alpha=0.7, markersize=6, label=label)
+        if not any(lips for *_, lips in series):
+            write_into(axes, "no clip has enough of a mouth and of speech")
+        reach = max([1.0, *(abs(one.lag_s) for *_, lips in series for one in lips)])
+        axes.set_xlim(-1.05 * reach, 1.05 * reach)
+        axes.set_ylim(min([-0.2, *(one.sync for *_, lips in series for one in lips)]) - 0.05, 1.05)
+        axes.set_xlabel("delay of the sound that would fit best, s")
+        axes.set_ylabel("lips and sound")
+
+    return draw_plot("lips", paint)
+
+
+def _draw_strips(name: str, strips: Sequence[Strip], ceiling: str) -> Markup:
+    def paint(axes: Any) -> None:
+        for at, strip in enumerate(reversed(strips)):
+            floors, likenesses, ceilings = zip(*strip.people, strict=True)
             sides = (
-                (row.floor, [p.floor[measure] for p in system.people], OTHER, "s", OTHERS),
-                (row.likeness, [p.likeness[measure] for p in system.people], MAIN, "o", MADE),
-                (row.ceiling, [p.ceiling[measure] for p in system.people], GOOD, "D", REAL),
+                (strip.row.floor, floors, OTHER, "s", OTHERS),
+                (strip.row.likeness, likenesses, MAIN, "o", MADE),
+                (strip.row.ceiling, ceilings, GOOD, "D", ceiling),
             )
             for mean, people, colour, form, label in sides:
                 axes.plot(people, [at] * len(people), form, color=colour, alpha=0.4, markersize=4)
                 _mean(axes, mean, at, colour, form, "" if at else label)
-        axes.set_yticks(range(len(made.systems)), [_plain(s.system) for s in reversed(made.systems)])
-        axes.set_ylim(-0.6, len(made.systems) - 0.4)
-        values = [
-            v
-            for s in made.systems
-            for p in s.people
-            for v in (p.floor[measure], p.ceiling[measure], p.likeness[measure])
-        ]
+        axes.set_yticks(range(len(strips)), [_plain(strip.system) for strip in reversed(strips)])
+        axes.set_ylim(-0.6, len(strips) - 0.4)
+        values = [value for strip in strips for person in strip.people for value in person]
         axes.set_xlim(min(0.0, _least(values)) - 0.02, 1.03)
         axes.set_xlabel("likeness")
         axes.grid(axis="x", color=FAINT, alpha=0.2)
 
-    return draw_plot(f"strip-{measure}", paint, (10.4, 1.3 + 0.42 * len(made.systems)))
+    return draw_plot(name, paint, (10.4, 1.3 + 0.42 * len(strips)))
 
 
 def plot_people(made: Fidelity) -> Markup:
