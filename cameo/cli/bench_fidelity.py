@@ -39,8 +39,11 @@ def fidelity(words: Sequence[str]) -> None:
     )
     with terminal.progress() as progress:
         made = score_fidelity(systems, options.people, options=chosen, progress=progress)
-    for measure in (*made.measures, *([made.voice] if made.voice else [])):
-        if notice := licence_notice(measure.encoder, measure.licence):
+    licences = [(measure.encoder, measure.licence) for measure in made.measures]
+    if made.voice is not None and made.voice.people:
+        licences.append((made.voice.encoder, made.voice.licence))
+    for encoder, licence in licences:
+        if notice := licence_notice(encoder, licence):
             terminal.warn(notice)
     for one in made.skipped[:_LISTED]:
         terminal.warn(f"left out: {one.file}: {one.reason}")

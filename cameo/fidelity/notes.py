@@ -12,6 +12,7 @@ from cameo.scores import CURRICULAR, FIRST
 if TYPE_CHECKING:
     from cameo.scores import Fidelity
 
+_WELL_HELD = 0.7  # of the speech of clips: pieces are brought to their length within as much; see `fidelity.voice`
 FEW_PEOPLE = 5  # with fewer, a bootstrap over people is too narrow. Source: chosen; 5 people give 126 different draws
 
 
@@ -102,6 +103,9 @@ def _on_voices(made: Fidelity) -> Iterator[str]:
     without = [one.person for one in basis.people if one.speech_s and one.held_s < LEAST_S and one.person in shown]
     if without:
         yield f"No ceiling for the voice, for lack of held-out speech: {', '.join(without)}."
+    short = [one.person for one in basis.people if LEAST_S <= one.held_s < _WELL_HELD * _longest_s(made, one.person)]
+    if short:
+        yield f"Held-out speech is shorter than clips, so that the ceiling of the voice is too low: {', '.join(short)}."
     for system in made.systems:
         silent = sorted({c.person for c in made.clips if c.system == system.system and c.voice is None})
         count = system.clips - (system.voice.clips if system.voice else 0)
@@ -110,3 +114,8 @@ def _on_voices(made: Fidelity) -> Iterator[str]:
                 f"{system.system}: {count} of {system.clips} clips have no speech, and no part in what is said of "
                 f"voices: of {', '.join(silent)}."
             )
+
+
+def _longest_s(made: Fidelity, person: str) -> float:
+    """Seconds of speech in the clip of somebody that has most of it."""
+    return max((clip.voice.speech_s for clip in made.clips if clip.person == person and clip.voice), default=0.0)

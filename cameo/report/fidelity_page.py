@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cameo.report import fidelity_plots as plots
+from cameo.report import fidelity_voice_plots as voice_plots
 from cameo.report.fidelity_tables import face_tables, interval, percent, systems_table, two, voice_tables
 from cameo.report.fidelity_wording import conclude_fidelity, describe_method
 from cameo.report.pictures import Picture, Stills, picture_of
@@ -34,6 +35,7 @@ class Voices:
     """Hold the section about voices."""
 
     strip: Markup
+    people: Markup
     lips: Markup
     tables: list[Table]
 
@@ -58,7 +60,9 @@ def render_fidelity(made: Fidelity) -> str:
 
 def _voices(made: Fidelity) -> Voices | None:
     tables = voice_tables(made)
-    return Voices(plots.plot_voices(made), plots.plot_lips(made), tables) if tables else None
+    if not tables:
+        return None
+    return Voices(voice_plots.plot_voices(made), voice_plots.plot_speakers(made), voice_plots.plot_lips(made), tables)
 
 
 def _figure(system: SystemScore) -> KeyFigure:

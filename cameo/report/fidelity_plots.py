@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cameo.report.drawing import BAD, FAINT, GOOD, INK, MAIN, OTHER, draw_plot, write_into
-from cameo.faces.lips import LAG_S
-from cameo.scores import FIRST, VOICE
+from cameo.scores import FIRST
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from markupsafe import Markup
 
@@ -23,69 +22,51 @@ REAL, OTHERS, MADE = "real clips", "other people", "generated"
 _LINES = 60  # clips drawn one by one over time
 _PARTS = 8  # of a clip, over which means are drawn
 _NAMED = 16  # people whose names fit under a plot
-_LOOKS = ((MAIN, "o"), (INK, "s"), (BAD, "^"), (FAINT, "D"), (GOOD, "v"), (OTHER, "P"))
+LOOKS = ((MAIN, "o"), (INK, "s"), (BAD, "^"), (FAINT, "D"), (GOOD, "v"), (OTHER, "P"))
 
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """Hold a system for a strip: its estimates, and of every person floor, likeness and ceiling."""
+    """Hold a system to be drawn: its estimates, and of every person floor, likeness and ceiling."""
 
     system: str
     row: Row | SystemVoice
-    people: Sequence[tuple[float, float, float]]
+    people: Mapping[str, tuple[float, float, float]]
 
 
 def plot_strip(made: Fidelity, measure: str) -> Markup:
     """Plot for each system where its clips lie between other people and real clips, by one recogniser."""
-
-    strips = []
-    for system in made.systems:
-        row = next(one for one in system.rows if one.measure == measure)
-        people = [(p.floor[measure], p.likeness[measure], p.ceiling[measure]) for p in system.people]
-        strips.append(Strip(system.system, row, people))
-    return _draw_strips(f"strip-{measure}", strips, REAL)
+    return draw_strips(f"strip-{measure}", _strips(made, measure), REAL)
 
 
-def plot_voices(made: Fidelity) -> Markup:
-    """Plot for each system with speech where its voices lie between other people's and the people's own."""
-    strips = [
-        Strip(system.system, system.voice, [(p.floor, p.likeness, p.ceiling) for p in system.voice.people])
+def plot_people(made: Fidelity) -> Markup:
+    """Plot everybody's likeness in each system, between their own floor and ceiling."""
+    return draw_people("people", _strips(made, FIRST), REAL)
+
+
+def _strips(made: Fidelity, measure: str) -> list[Strip]:
+    return [
+        Strip(
+            system.system,
+            next(row for row in system.rows if row.measure == measure),
+            {p.person: (p.floor[measure], p.likeness[measure], p.ceiling[measure]) for p in system.people},
+        )
         for system in made.systems
-        if system.voice
     ]
-    return _draw_strips(f"strip-{VOICE}", strips, "own voice")
 
 
-def plot_lips(made: Fidelity) -> Markup:
-    """Plot of every clip with speech how lips go with the sound, over the shift at which they would go best."""
+def draw_strips(name: str, strips: Sequence[Strip], ceiling: str) -> Markup:
+    """Draw a line for each system: floor, likeness and ceiling, of everybody and in the mean.
 
-    def paint(axes: Any) -> None:
-        axes.axvspan(-LAG_S, LAG_S, color=FAINT, alpha=0.15, linewidth=0)
-        real = [lips for one in (made.voice.people if made.voice else ()) for lips in one.lips]
-        series = [(REAL, GOOD, "D", real)]
-        for k, system in enumerate(made.systems):
-            colour, form = _LOOKS[k % len(_LOOKS)]
-            clips = [clip.voice for clip in made.clips if clip.system == system.system and clip.voice]
-            series.append((_plain(system.system), colour, form, [voice.lips for voice in clips if voice.lips]))
-        for label, colour, form, lips in series:
-            if lips:
-                places = [one.lag_s for one in lips], [one.sync for one in lips]
-                axes.plot(*places, form, color=colour, alpha=0.7, markersize=6, label=label)
-        if not any(lips for *_, lips in series):
-            write_into(axes, "no clip has enough of a mouth and of speech")
-        reach = max([1.0, *(abs(one.lag_s) for *_, lips in series for one in lips)])
-        axes.set_xlim(-1.05 * reach, 1.05 * reach)
-        axes.set_ylim(min([-0.2, *(one.sync for *_, lips in series for one in lips)]) - 0.05, 1.05)
-        axes.set_xlabel("delay of the sound that would fit best, s")
-        axes.set_ylabel("lips and sound")
+    Args:
+        name: with which ids of the plot begin.
+        strips: the systems.
+        ceiling: what it is called.
+    """
 
-    return draw_plot("lips", paint)
-
-
-def _draw_strips(name: str, strips: Sequence[Strip], ceiling: str) -> Markup:
     def paint(axes: Any) -> None:
         for at, strip in enumerate(reversed(strips)):
-            floors, likenesses, ceilings = zip(*strip.people, strict=True)
+            floors, likenesses, ceilings = zip(*strip.people.values(), strict=True)
             sides = (
                 (strip.row.floor, floors, OTHER, "s", OTHERS),
                 (strip.row.likeness, likenesses, MAIN, "o", MADE),
@@ -94,9 +75,9 @@ def _draw_strips(name: str, strips: Sequence[Strip], ceiling: str) -> Markup:
             for mean, people, colour, form, label in sides:
                 axes.plot(people, [at] * len(people), form, color=colour, alpha=0.4, markersize=4)
                 _mean(axes, mean, at, colour, form, "" if at else label)
-        axes.set_yticks(range(len(strips)), [_plain(strip.system) for strip in reversed(strips)])
+        axes.set_yticks(range(len(strips)), [plain(strip.system) for strip in reversed(strips)])
         axes.set_ylim(-0.6, len(strips) - 0.4)
-        values = [value for strip in strips for person in strip.people for value in person]
+        values = [value for strip in strips for person in strip.people.values() for value in person]
         axes.set_xlim(min(0.0, _least(values)) - 0.02, 1.03)
         axes.set_xlabel("likeness")
         axes.grid(axis="x", color=FAINT, alpha=0.2)
@@ -104,38 +85,35 @@ def _draw_strips(name: str, strips: Sequence[Strip], ceiling: str) -> Markup:
     return draw_plot(name, paint, (10.4, 1.3 + 0.42 * len(strips)))
 
 
-def plot_people(made: Fidelity) -> Markup:
-    """Plot everybody's likeness in each system, between their own floor and ceiling."""
-    people = sorted({row.person for system in made.systems for row in system.people})
+def draw_people(name: str, strips: Sequence[Strip], ceiling: str) -> Markup:
+    """Draw a column for each person: a mark for every system, and bars for floor and ceiling; see `draw_strips`."""
+    people = sorted({person for strip in strips for person in strip.people})
 
     def paint(axes: Any) -> None:
-        width = min(0.8, 0.22 * len(made.systems) + 0.2)
+        width = min(0.8, 0.22 * len(strips) + 0.2)
         for at, person in enumerate(people):
-            found = [row for system in made.systems for row in system.people if row.person == person]
-            sides = ((REAL, GOOD, [row.ceiling for row in found]), (OTHERS, OTHER, [row.floor for row in found]))
-            for label, colour, rows_of in sides:
-                values = [row[FIRST] for row in rows_of]
-                known = [value for value in values if math.isfinite(value)]
+            found = [strip.people[person] for strip in strips if person in strip.people]
+            for label, colour, side in ((ceiling, GOOD, 2), (OTHERS, OTHER, 0)):
+                known = [three[side] for three in found if math.isfinite(three[side])]
                 if known:
                     span = (at - width / 2, at + width / 2)
                     axes.hlines(np.mean(known), *span, color=colour, linewidth=2.5, label="" if at else label)
-        for k, system in enumerate(made.systems):
-            colour, form = _LOOKS[k % len(_LOOKS)]
-            rows = {row.person: row for row in system.people}
-            shift = (k - (len(made.systems) - 1) / 2) * width / max(1, len(made.systems))
-            places = [at + shift for at, person in enumerate(people) if person in rows]
-            values = [rows[person].likeness[FIRST] for person in people if person in rows]
-            axes.plot(places, values, form, color=colour, markersize=6, label=_plain(system.system))
+        for k, strip in enumerate(strips):
+            colour, form = LOOKS[k % len(LOOKS)]
+            shift = (k - (len(strips) - 1) / 2) * width / max(1, len(strips))
+            places = [at + shift for at, person in enumerate(people) if person in strip.people]
+            values = [strip.people[person][1] for person in people if person in strip.people]
+            axes.plot(places, values, form, color=colour, markersize=6, label=plain(strip.system))
         if len(people) <= _NAMED:
             turned = {"rotation": 30, "ha": "right"} if len(people) > 4 else {}
-            axes.set_xticks(range(len(people)), [_plain(person[:18]) for person in people], **turned)
+            axes.set_xticks(range(len(people)), [plain(person[:18]) for person in people], **turned)
         else:
             axes.set_xticks([])
             axes.set_xlabel(f"{len(people)} people, by name")
         axes.set_xlim(-0.6, len(people) - 0.4)
         _likeness(axes)
 
-    return draw_plot("people", paint)
+    return draw_plot(name, paint)
 
 
 def plot_time(made: Fidelity) -> Markup:
@@ -144,7 +122,7 @@ def plot_time(made: Fidelity) -> Markup:
     def paint(axes: Any) -> None:
         drawn = 0
         for k, system in enumerate(made.systems):
-            colour, form = _LOOKS[k % len(_LOOKS)]
+            colour, form = LOOKS[k % len(LOOKS)]
             clips = [clip for clip in made.clips if clip.system == system.system and clip.duration_s > 0]
             for clip in clips[: max(1, _LINES // len(made.systems))]:
                 share = 100 * np.array(clip.times_s) / clip.duration_s
@@ -154,7 +132,7 @@ def plot_time(made: Fidelity) -> Markup:
             )
             if len(means):
                 drawn += 1
-                axes.plot(100 * middles, means, f"{form}-", color=colour, markersize=5, label=_plain(system.system))
+                axes.plot(100 * middles, means, f"{form}-", color=colour, markersize=5, label=plain(system.system))
         if not drawn:
             write_into(axes, "no face was found in clips of more than one frame")
         axes.set_xlabel("of the clip, %")
@@ -170,10 +148,10 @@ def plot_poses(made: Fidelity) -> Markup:
         names = [pose.pose for pose in made.systems[0].poses]
         count = len(made.systems) + 1
         for k, system in enumerate(made.systems):
-            colour, form = _LOOKS[k % len(_LOOKS)]
+            colour, form = LOOKS[k % len(LOOKS)]
             for at, pose in enumerate(system.poses):
                 place = at + (k - count / 2 + 0.5) * 0.6 / count
-                _upright(axes, pose.likeness, place, colour, form, "" if at else _plain(system.system))
+                _upright(axes, pose.likeness, place, colour, form, "" if at else plain(system.system))
         for at, pose in enumerate(made.systems[0].poses):
             _upright(axes, pose.real, at + (count / 2 - 0.5) * 0.6 / count, GOOD, "D", "" if at else REAL)
         frames = [sum(system.poses[at].frames for system in made.systems) for at in range(len(names))]
@@ -219,6 +197,6 @@ def _least(values: list[float]) -> float:
     return min(known, default=0.0)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Keep matplotlib from reading formulas in names."""
     return text.replace("$", r"\$")
