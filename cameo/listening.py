@@ -10,6 +10,7 @@ import numpy as np
 from cameo.capture.clip import ClipSettings, read_clip, read_voice
 from cameo.capture.playback import has_sound
 from cameo.capture.speech import find_speech
+from cameo.embed.voice import load_voice_encoder
 from cameo.errors import ClipError, UsageError
 from cameo.faces.lips import LEAST_SPEECH_S, compare_lips
 from cameo.faces.track import track_faces
@@ -114,8 +115,19 @@ class Listener:
             self.skipped.append(Skipped(str(path), reason))
 
 
-def who_speaks(files: Mapping[str, Sequence[ClipFile]]) -> set[str]:
-    """Find of whom there is a clip with a sound track; clips that cannot be read are looked at later."""
+def load_listener(voice_model: str, apart: bool, files: Mapping[str, Sequence[ClipFile]]) -> Listener | None:
+    """Prepare to listen to clips; None for the model "none".
+
+    Raises:
+        UsageError: there is no such voice encoder.
+        MissingWeights: its weights are not to be had.
+        MissingExtra: CUDA is asked for and not to be had.
+    """
+    return None if voice_model == "none" else Listener(load_voice_encoder(voice_model), apart, _speaking(files))
+
+
+def _speaking(files: Mapping[str, Sequence[ClipFile]]) -> set[str]:
+    """Find of whom there is a clip with a sound track; what is wrong with the others is told when they are scored."""
     found: set[str] = set()
     for file in (file for some in files.values() for file in some):
         try:

@@ -18,7 +18,6 @@ import cv2
 import numpy as np
 
 from cameo import __version__
-from cameo.embed.voice import load_voice_encoder
 from cameo.errors import ClipError, OutputError, UsageError
 from cameo.fidelity.clips import Rules, score_clip, score_real
 from cameo.fidelity.folders import list_clips, list_people, split_references
@@ -26,7 +25,7 @@ from cameo.fidelity.notes import notes_on
 from cameo.fidelity.protocols import known_protocol
 from cameo.fidelity.summary import Scored, compare_systems, summarise
 from cameo.files import atomic_write, require_writable
-from cameo.listening import Listener, who_speaks
+from cameo.listening import load_listener
 from cameo.looking import People, Person, Readers, look_at_clip
 from cameo.report.fidelity_files import as_csv, as_json, as_markdown
 from cameo.report.fidelity_page import render_fidelity
@@ -35,6 +34,7 @@ from cameo.scores import FIRST, VOICE, ClipScore, Fidelity, FrameShown, RealScor
 if TYPE_CHECKING:
     from cameo.embed.face_reader import FaceReading
     from cameo.fidelity.folders import ClipFile
+    from cameo.listening import Listener
     from cameo.records import Float32, UInt8
 
 StrPath = str | os.PathLike[str]
@@ -111,7 +111,7 @@ def score_fidelity(
     ]
     _require_folder(chosen.out)
     readers = Readers.load(chosen.face_model, chosen.second_model, chosen.curricularface, chosen.as_published)
-    listener = _load_listener(chosen, files)
+    listener = load_listener(chosen.voice_model, apart is not None, files)
     met = People(readers, rules.protocol.frames, apart is not None, chosen.as_published)
     everybody: dict[str, Person] = {}
     for k, (name, person) in enumerate(known.items()):
@@ -158,18 +158,6 @@ def _find_clips(
         files[system], unknown = list_clips(system, Path(place), people)
         skipped += unknown
     return files, skipped
-
-
-def _load_listener(chosen: FidelityOptions, files: Mapping[str, Sequence[ClipFile]]) -> Listener | None:
-    """Prepare to listen; None where nobody asked for it.
-
-    Raises:
-        UsageError: there is no such voice encoder.
-        MissingWeights, MissingExtra: its weights or a device are not to be had.
-    """
-    if chosen.voice_model == "none":
-        return None
-    return Listener(load_voice_encoder(chosen.voice_model), chosen.real is not None, who_speaks(files))
 
 
 def _only_heard(met: People, listener: Listener | None) -> list[Skipped]:

@@ -29,11 +29,11 @@ def plot_speakers(made: Fidelity) -> Markup:
 def plot_lips(made: Fidelity) -> Markup:
     """Plot of every clip with speech how lips go with the sound, over the delay at which they would go best."""
     series = _lips(made)
-    points = [one for lips in series.values() for one in lips]
+    points = [one for _, lips in series for one in lips]
 
     def paint(axes: Any) -> None:
         axes.axvspan(-LAG_S, LAG_S, color=FAINT, alpha=0.15, linewidth=0)
-        for k, (system, lips) in enumerate(series.items()):
+        for k, (system, lips) in enumerate(series):
             # Real clips come first: large and empty, so that others are seen on top of them.
             colour, form = LOOKS[(k - 1) % len(LOOKS)] if k else (GOOD, "D")
             size, inside = (6, colour) if k else (9, "none")
@@ -59,10 +59,10 @@ def _strips(made: Fidelity) -> list[Strip]:
     ]
 
 
-def _lips(made: Fidelity) -> dict[str, list[Lips]]:
+def _lips(made: Fidelity) -> list[tuple[str, list[Lips]]]:
     """By system what is told of its clips' lips, after those of real clips."""
-    found = {REAL: [lips for one in (made.voice.people if made.voice else ()) for lips in one.lips]}
+    found = [(REAL, [lips for one in (made.voice.people if made.voice else ()) for lips in one.lips])]
     for system in made.systems:
         voices = [clip.voice for clip in made.clips if clip.system == system.system and clip.voice]
-        found.setdefault(system.system, []).extend(voice.lips for voice in voices if voice.lips)
+        found.append((system.system, [voice.lips for voice in voices if voice.lips]))
     return found
