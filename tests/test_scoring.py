@@ -301,7 +301,7 @@ def test_wrong_calls(stage: Stage, tmp_path: Path) -> None:
         ({"as_published": True}, UsageError, "InsightFace pack"),
         ({"face_model": "facenet"}, UsageError, "unknown face model"),
         ({"voice_model": "loud"}, UsageError, "unknown voice model"),
-        ({"voice_model": f"ecapa:{tmp_path}"}, MissingWeights, "voice encoder"),
+        ({"voice_model": f"ecapa:{tmp_path}"}, MissingWeights, "no ECAPA-TDNN weights"),
         ({"face_model": stage.model, "second_model": stage.model}, UsageError, "is the first one"),
         ({"face_model": f"insightface:{tmp_path}"}, MissingWeights, "no InsightFace pack"),
         ({"face_model": stage.model, "curricularface": tmp_path / "none.onnx"}, MissingWeights, "no recogniser"),

@@ -91,13 +91,17 @@ def draw_people(name: str, strips: Sequence[Strip], ceiling: str) -> Markup:
 
     def paint(axes: Any) -> None:
         width = min(0.8, 0.22 * len(strips) + 0.2)
+        unnamed = {ceiling, OTHERS}
         for at, person in enumerate(people):
             found = [strip.people[person] for strip in strips if person in strip.people]
             for label, colour, side in ((ceiling, GOOD, 2), (OTHERS, OTHER, 0)):
                 known = [three[side] for three in found if math.isfinite(three[side])]
                 if known:
                     span = (at - width / 2, at + width / 2)
-                    axes.hlines(np.mean(known), *span, color=colour, linewidth=2.5, label="" if at else label)
+                    axes.hlines(
+                        np.mean(known), *span, color=colour, linewidth=2.5, label=label if label in unnamed else ""
+                    )
+                    unnamed.discard(label)
         for k, strip in enumerate(strips):
             colour, form = LOOKS[k % len(LOOKS)]
             shift = (k - (len(strips) - 1) / 2) * width / max(1, len(strips))
