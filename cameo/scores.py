@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Keys of measures: the recogniser that was asked for, CurricularFace beside it, and the second recogniser.
+# Keys of measures: the recogniser that was asked for, CurricularFace beside it, and the second recogniser; and of the
+# voice, where systems are compared by it.
 FIRST, CURRICULAR, SECOND = "first", "curricularface", "second"
+VOICE = "voice"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,41 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True)
+class Lips:
+    """Say how the mouth goes with the sound; see `faces.lips.LipSync`.
+
+    Attributes:
+        sync: correlation of the opening of the mouth with the level of the sound, -1..1.
+        chance: share of wrong shifts of the sound that go as well with it, 0..1: of what does not belong together 0.5
+            in the mean.
+        lag_s: by how much the sound must be delayed (negative: brought forward) to go best with the mouth.
+    """
+
+    sync: float
+    chance: float
+    lag_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClipVoice:
+    """Hold what was measured on the speech of one clip.
+
+    Attributes:
+        speech_s: seconds of speech.
+        likeness: mean cosine of its windows to the person's voice; NaN without speech of theirs to compare with.
+        ceiling: the same of the person's own held-out speech, in pieces about as long; NaN without.
+        floor: the same of other people's; NaN without.
+        lips: None where it cannot be told, for lack of a face, of speech or of length.
+    """
+
+    speech_s: float
+    likeness: float
+    ceiling: float
+    floor: float
+    lips: Lips | None
+
+
+@dataclass(frozen=True, slots=True)
 class ClipScore:
     """Hold what was measured on one clip.
 
@@ -82,6 +119,7 @@ class ClipScore:
         poses: mean likeness (first measure) of frontal and of turned frames.
         drift: None where fewer than eight frames show a face.
         copying: how often a frame singles out one reference frame more than real frames do; see `cameo.copying`.
+        voice: None without a second of speech, and where no voice was asked for.
     """
 
     system: str
@@ -101,6 +139,7 @@ class ClipScore:
     poses: Mapping[str, float]
     drift: Drift | None
     copying: float
+    voice: ClipVoice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +213,44 @@ class PersonRow:
 
 
 @dataclass(frozen=True, slots=True)
+class PersonVoice:
+    """Hold the voice of one person in a system: means over their clips with speech, as in `ClipVoice` and `Lips`."""
+
+    person: str
+    clips: int
+    speech_s: float
+    likeness: float
+    ceiling: float
+    floor: float
+    sync: float
+    chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class SystemVoice:
+    """Hold the voices of a system.
+
+    Attributes:
+        people: of whom there is a clip with speech.
+        clips: with at least a second of speech.
+        likeness, ceiling, floor, closed: as in `Row`.
+        sync, chance: as in `Lips`, of the clips of which it can be told.
+        real_sync, real_chance: the same of the people's real clips.
+    """
+
+    people: tuple[PersonVoice, ...]
+    clips: int
+    likeness: Estimate
+    ceiling: Estimate
+    floor: Estimate
+    closed: Estimate
+    sync: Estimate
+    chance: Estimate
+    real_sync: Estimate
+    real_chance: Estimate
+
+
+@dataclass(frozen=True, slots=True)
 class SystemScore:
     """Hold everything about one system.
 
@@ -186,6 +263,7 @@ class SystemScore:
         consistency: cosine between the mean directions of every two clips of a film.
         real_consistency: cosine between the reference and a person's held-out real frames.
         copying: see `ClipScore`; around 0.5 nothing is copied.
+        voice: None where no clip has speech, and where no voice was asked for.
     """
 
     system: str
@@ -201,6 +279,7 @@ class SystemScore:
     consistency: Estimate
     real_consistency: Estimate
     copying: Estimate
+    voice: SystemVoice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +308,34 @@ class Skipped:
 
     file: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceReference:
+    """Say how many seconds of speech a person is known by, how many are held out, and how their real lips go."""
+
+    person: str
+    speech_s: float
+    held_s: float
+    lips: tuple[Lips, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceBasis:
+    """Say by what voices were compared.
+
+    Attributes:
+        encoder, digest, licence, assurance: of the voice encoder.
+        people: everybody for whom there is a reference; empty where no clip has sound.
+        unheard: clips whose voice was not measured, and why; empty where no clip has sound.
+    """
+
+    encoder: str
+    digest: str
+    licence: str
+    assurance: str
+    people: tuple[VoiceReference, ...]
+    unheard: tuple[Skipped, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +372,7 @@ class Fidelity:
         real: what real frames score, for every person and system.
         clips: every clip that was scored.
         skipped: every file that was not.
+        voice: by what voices were compared; None where that was not asked for.
         notes: what a reader must know, in sentences.
         versions: of the software.
         shown: worst and best frames; for the page only.
@@ -280,6 +388,7 @@ class Fidelity:
     real: tuple[RealScore, ...]
     clips: tuple[ClipScore, ...]
     skipped: tuple[Skipped, ...]
+    voice: VoiceBasis | None
     notes: tuple[str, ...]
     versions: Mapping[str, str]
     shown: tuple[Shown, ...] = ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -25,14 +25,16 @@ from cameo.fidelity.notes import notes_on
 from cameo.fidelity.protocols import known_protocol
 from cameo.fidelity.summary import Scored, compare_systems, summarise
 from cameo.files import atomic_write, require_writable
+from cameo.listening import load_listener
 from cameo.looking import People, Person, Readers, look_at_clip
 from cameo.report.fidelity_files import as_csv, as_json, as_markdown
 from cameo.report.fidelity_page import render_fidelity
-from cameo.scores import FIRST, ClipScore, Fidelity, FrameShown, RealScore, Shown, Skipped
+from cameo.scores import FIRST, VOICE, ClipScore, Fidelity, FrameShown, RealScore, Shown, Skipped
 
 if TYPE_CHECKING:
     from cameo.embed.face_reader import FaceReading
     from cameo.fidelity.folders import ClipFile
+    from cameo.listening import Listener
     from cameo.records import Float32, UInt8
 
 StrPath = str | os.PathLike[str]
@@ -55,6 +57,8 @@ class FidelityOptions:
         face_model: the recogniser: "embedded", "insightface:NAME_OR_FOLDER", "onnx:FILE".
         second_model: one more, that took no part in making the clips; "" for none.
         curricularface: CurricularFace's weights as an ONNX file, for FaceSim-Cur.
+        voice_model: the voice encoder, by which the speech of clips is compared where they have any: "embedded",
+            "ecapa:NAME_OR_FOLDER"; "none" listens to nothing.
         real: a folder of real clips or photographs, named like the people; without it, the end of each person's own
             clip, or the last quarter of their photographs, is held out.
         out: a folder for `fidelity.json`, `fidelity.csv`, `fidelity.md` and `fidelity.html`.
@@ -65,6 +69,7 @@ class FidelityOptions:
     face_model: str = "embedded"
     second_model: str = ""
     curricularface: StrPath | None = None
+    voice_model: str = "embedded"
     real: StrPath | None = None
     out: StrPath | None = None
 
@@ -82,7 +87,7 @@ def score_fidelity(
 
     Args:
         clips: a folder, or a CSV file `clip,person[,film]`; or several by the name of the system that made them.
-        people: a folder with `PERSON.jpg`, `PERSON.mp4`, or `PERSON/` with several.
+        people: a folder with `PERSON.jpg`, `PERSON.mp4`, or `PERSON/` with several; `PERSON.wav` is their voice.
         options: how.
         progress: called with a label and 0..1.
 
@@ -98,11 +103,7 @@ def score_fidelity(
     known = list_people(Path(people))
     apart = list_people(Path(chosen.real)) if chosen.real is not None else None
     systems = clips if isinstance(clips, Mapping) else {Path(clips).resolve().stem or "clips": clips}
-    files: dict[str, list[ClipFile]] = {}
-    skipped: list[Skipped] = []
-    for system, place in systems.items():
-        files[system], unknown = list_clips(system, Path(place), known)
-        skipped += unknown
+    files, skipped = _find_clips(systems, known)
     skipped += [
         Skipped(f"{chosen.real}/{name}", "there is no reference of that name")
         for name in apart or ()
@@ -110,14 +111,18 @@ def score_fidelity(
     ]
     _require_folder(chosen.out)
     readers = Readers.load(chosen.face_model, chosen.second_model, chosen.curricularface, chosen.as_published)
+    listener = load_listener(chosen.voice_model, apart is not None, files)
     met = People(readers, rules.protocol.frames, apart is not None, chosen.as_published)
     everybody: dict[str, Person] = {}
     for k, (name, person) in enumerate(known.items()):
-        _tell(progress, f"looking at references: {name}", k / len(known))
-        everybody[name] = met.meet(*split_references(person, apart))
-    bench = _Bench(rules, readers, met, everybody, progress)
+        _tell(progress, f"meeting people: {name}", k / len(known))
+        shares = split_references(person, apart)
+        everybody[name] = met.meet(*shares)
+        if listener is not None:
+            listener.meet(*shares)
+    bench = _Bench(rules, readers, met, everybody, progress, listener)
     scored = [bench.score(system, some) for system, some in files.items()]
-    skipped += [*met.skipped, *bench.skipped]
+    skipped += [*met.skipped, *bench.skipped, *_only_heard(met, listener)]
     _require_scored(scored, skipped)
     _tell(progress, "summing up", 1.0)
     made = _result(bench, chosen, scored, skipped)
@@ -139,13 +144,42 @@ def write_fidelity(made: Fidelity, folder: StrPath) -> None:
         atomic_write(Path(folder) / name, text.encode("utf-8", "replace"), mode)
 
 
+def _find_clips(
+    systems: Mapping[str, StrPath], people: Collection[str]
+) -> tuple[dict[str, list[ClipFile]], list[Skipped]]:
+    """Find the clips of every system, and those of nobody known.
+
+    Raises:
+        UsageError: a system has no clips.
+    """
+    files: dict[str, list[ClipFile]] = {}
+    skipped: list[Skipped] = []
+    for system, place in systems.items():
+        files[system], unknown = list_clips(system, Path(place), people)
+        skipped += unknown
+    return files, skipped
+
+
+def _only_heard(met: People, listener: Listener | None) -> list[Skipped]:
+    """Recordings that could not be heard, beside those that could not be looked at either."""
+    seen = {one.file for one in met.skipped}
+    return [one for one in listener.skipped if one.file not in seen] if listener is not None else []
+
+
 class _Bench:
     """Score systems, one clip at a time."""
 
     def __init__(
-        self, rules: Rules, readers: Readers, met: People, people: Mapping[str, Person], progress: Progress | None
+        self,
+        rules: Rules,
+        readers: Readers,
+        met: People,
+        people: Mapping[str, Person],
+        progress: Progress | None,
+        listener: Listener | None,
     ) -> None:
-        self.rules, self.readers, self.met, self.people, self._progress = rules, readers, met, people, progress
+        self.rules, self.readers, self.met, self.people = rules, readers, met, people
+        self._progress, self.listener = progress, listener
         self.skipped: list[Skipped] = []
         self.damaged: list[str] = []
         self.shown: list[Shown] = []
@@ -202,6 +236,8 @@ class _Bench:
         copying = person.copies.share(np.stack(crops)) if person.copies is not None and crops else math.nan
         clip = score_clip(file, looks, person.vectors, self.rules, size, copying)
         gallery.end()
+        if self.listener is not None:
+            clip = replace(clip, voice=self.listener.hear(file))
         return clip, looks.direction(FIRST)
 
     def _real(self, system: str, clips: Sequence[ClipScore]) -> Iterator[RealScore]:
@@ -256,17 +292,20 @@ def _result(bench: _Bench, chosen: FidelityOptions, scored: Sequence[Scored], sk
     measures = bench.readers.measures
     keys = [measure.key for measure in measures]
     some = [one for one in scored if one.clips]
+    basis = bench.listener.basis() if bench.listener is not None else None
+    voices = basis.people if basis is not None else ()
     made = Fidelity(
         protocol=bench.rules.protocol.name,
         frames=bench.rules.protocol.frames,
         as_published=chosen.as_published,
         measures=measures,
         references=tuple(person.reference for person in bench.people.values()),
-        systems=tuple(summarise(one, keys) for one in some),
-        differences=tuple(compare_systems(some, keys)),
+        systems=tuple(summarise(one, keys, voices) for one in some),
+        differences=tuple(compare_systems(some, [*keys, VOICE] if voices else keys)),
         real=tuple(real for one in some for real in one.real.values()),
         clips=tuple(clip for one in some for clip in one.clips),
         skipped=tuple(skipped),
+        voice=basis,
         notes=(),
         versions={"cameo": __version__, **{name: version(name) for name in _LIBRARIES}},
         shown=tuple(one for one in bench.shown if one.best),

@@ -17,11 +17,12 @@ import cameo
 from cameo.errors import ClipError, MissingWeights, OutputError, UsageError
 from cameo.media import write_mp4
 from cameo.report.fidelity_files import document_of
-from cameo.scores import CURRICULAR, FIRST, SECOND, Fidelity, SystemScore
+from cameo.scores import CURRICULAR, FIRST, SECOND, VOICE, Fidelity, SystemScore
 from cameo.scoring import FILES, FidelityOptions, score_fidelity
 from tests.embed.packs import write_recogniser
 from tests.fidelity.conftest import PLAIN, Stage, frame, write_clip, write_photo
 from tests.fidelity.conftest import stage as stage  # noqa: F401
+from tests.fidelity.spoken import voice, write_talk, write_wav
 
 
 @pytest.fixture(scope="module")
@@ -105,16 +106,16 @@ def test_the_schema_is_stable(made: tuple[Fidelity, Path]) -> None:
     document = document_of(made[0])
     assert list(document) == [
         "format", "protocol", "frames", "as_published", "measures", "references", "systems", "differences", "real",
-        "clips", "skipped", "notes", "versions",
+        "clips", "skipped", "voice", "notes", "versions",
     ]  # fmt: skip
     assert document["format"] == "cameo-fidelity-1"
     assert list(document["clips"][0]) == [
         "system", "person", "film", "clip", "width", "height", "duration_s", "times_s", "likeness", "yaw_deg",
-        "eyes_px", "score", "strict", "found", "poses", "drift", "copying",
+        "eyes_px", "score", "strict", "found", "poses", "drift", "copying", "voice",
     ]  # fmt: skip
     assert list(document["systems"][0]) == [
         "system", "people", "clips", "faceless", "rows", "poses", "slope_per_s", "change", "kept", "real_slope_per_s",
-        "consistency", "real_consistency", "copying",
+        "consistency", "real_consistency", "copying", "voice",
     ]  # fmt: skip
     assert list(document["systems"][0]["rows"][0]) == [
         "measure", "likeness", "ceiling", "floor", "closed", "strict", "found",
@@ -127,6 +128,72 @@ def test_several_clips_of_a_person_are_compared(made: tuple[Fidelity, Path]) -> 
     assert own.consistency.people == 1  # Bob has one clip
     assert own.consistency.value > 0.9
     assert system(made[0], "base").consistency.value < own.consistency.value
+
+
+# Voices.
+
+
+@pytest.fixture(scope="module")
+def heard(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> tuple[Fidelity, Path]:
+    """Two systems with sound: `own` in the people's voices, `base` in each other's; one clip is silent."""
+    folder = tmp_path_factory.mktemp("heard")
+    shutil.copytree(stage.people, folder / "people")
+    for seed, person in enumerate(("ada", "bob"), 1):
+        write_wav(folder / "people" / person / "voice.wav", voice(seed, 8))
+        write_talk(folder / "own" / f"{person}.mp4", seed, voice(seed, 2.5, take=1))
+        write_talk(folder / "base" / f"{person}.mp4", seed, voice(3 - seed, 2.5, take=1))
+    write_clip(folder / "own" / "bob-silent.mp4", [2] * 6)
+    options = FidelityOptions("consisid", face_model=stage.model, out=folder / "out")
+    systems = {"own": folder / "own", "base": folder / "base"}
+    return score_fidelity(systems, folder / "people", options=options), folder / "out"
+
+
+def test_whose_voice_it_is_is_told(heard: tuple[Fidelity, Path]) -> None:
+    own, base = (system(heard[0], name).voice for name in ("own", "base"))
+    assert own is not None and base is not None
+    assert own.likeness.value > base.likeness.value and own.closed.value > 0.5 > base.closed.value
+    assert [(row.person, row.clips) for row in own.people] == [("ada", 1), ("bob", 1)]
+    gap = next(one.likeness for one in heard[0].differences if one.measure == VOICE)
+    assert gap.people == 2 and gap.low > 0
+
+
+def test_silent_clips_are_listed_and_change_nothing(heard: tuple[Fidelity, Path]) -> None:
+    made = heard[0]
+    assert made.voice is not None
+    assert [one.file for one in made.voice.unheard] == ["own/bob-silent.mp4"]
+    assert "own: 1 of 3 clips have no speech, and no part in what is said of voices: of bob." in made.notes
+    own = system(made, "own")
+    assert own.clips == 3 and own.voice is not None and own.voice.clips == 2
+
+
+def test_voices_in_files(heard: tuple[Fidelity, Path]) -> None:
+    made, out = heard
+    document = json.loads((out / "fidelity.json").read_text())
+    assert list(document["voice"]) == ["encoder", "digest", "licence", "assurance", "people", "unheard"]
+    assert list(document["systems"][0]["voice"]) == [
+        "people", "clips", "likeness", "ceiling", "floor", "closed", "sync", "chance", "real_sync", "real_chance",
+    ]  # fmt: skip
+    rows = list(csv.DictReader((out / "fidelity.csv").read_text().splitlines()))
+    for row, clip in zip(rows, made.clips, strict=True):
+        assert row["voice"] == (f"{clip.voice.likeness:.6g}" if clip.voice else "")
+    assert [row["clip"] for row in rows if not row["voice"]] == ["bob-silent.mp4"]
+    markdown = (out / "fidelity.md").read_text()
+    assert "## Voices of people" in markdown and "## Not heard\n\n- own/bob-silent.mp4: it has no sound" in markdown
+
+
+def test_silence_is_told_and_costs_nothing(made: tuple[Fidelity, Path]) -> None:
+    assert "No voice was compared: no clip has sound." in made[0].notes
+    assert made[0].voice is not None and made[0].voice.people == ()
+    assert all(one.voice is None for one in made[0].systems) and all(one.voice is None for one in made[0].clips)
+    assert VOICE not in [one.measure for one in made[0].differences]
+
+
+def test_nobody_has_to_listen(stage: Stage, tmp_path: Path) -> None:
+    write_talk(tmp_path / "bob.mp4", 2, voice(2, 2))
+    options = FidelityOptions("consisid", face_model=stage.model, voice_model="none")
+    made = score_fidelity(tmp_path, stage.people, options=options)
+    assert made.voice is None and made.clips[0].voice is None
+    assert not any("voice" in note.lower() for note in made.notes)
 
 
 # Sizes.
@@ -233,6 +300,8 @@ def test_wrong_calls(stage: Stage, tmp_path: Path) -> None:
         ({"protocol": "vbench"}, UsageError, "no protocol"),
         ({"as_published": True}, UsageError, "InsightFace pack"),
         ({"face_model": "facenet"}, UsageError, "unknown face model"),
+        ({"voice_model": "loud"}, UsageError, "unknown voice model"),
+        ({"voice_model": f"ecapa:{tmp_path}"}, MissingWeights, "no ECAPA-TDNN weights"),
         ({"face_model": stage.model, "second_model": stage.model}, UsageError, "is the first one"),
         ({"face_model": f"insightface:{tmp_path}"}, MissingWeights, "no InsightFace pack"),
         ({"face_model": stage.model, "curricularface": tmp_path / "none.onnx"}, MissingWeights, "no recogniser"),

@@ -33,13 +33,17 @@ def fidelity(words: Sequence[str]) -> None:
         face_model=options.face_model,
         second_model=options.second_model,
         curricularface=options.curricularface,
+        voice_model=options.voice_model,
         real=options.real,
         out=options.out,
     )
     with terminal.progress() as progress:
         made = score_fidelity(systems, options.people, options=chosen, progress=progress)
-    for measure in made.measures:
-        if notice := licence_notice(measure.encoder, measure.licence):
+    licences = [(measure.encoder, measure.licence) for measure in made.measures]
+    if made.voice is not None and made.voice.people:
+        licences.append((made.voice.encoder, made.voice.licence))
+    for encoder, licence in licences:
+        if notice := licence_notice(encoder, licence):
             terminal.warn(notice)
     for one in made.skipped[:_LISTED]:
         terminal.warn(f"left out: {one.file}: {one.reason}")
@@ -70,7 +74,8 @@ def _read(words: Sequence[str]) -> argparse.Namespace:
         "bench fidelity",
         "Score how much generated clips look like people, between other people and their own real clips.\n\n"
         "CLIPS: a folder with PERSON/*.mp4 or PERSON-anything.mp4, or a CSV file clip,person[,film]. Several are\n"
-        "compared: own=FOLDER base=FOLDER. PEOPLE: a folder with PERSON.jpg, PERSON.mp4, or PERSON/ with several.",
+        "compared: own=FOLDER base=FOLDER. PEOPLE: a folder with PERSON.jpg, PERSON.mp4, or PERSON/ with several;\n"
+        "PERSON.wav is their voice, in place of the sound of their clips.",
     )
     parser.add_argument("clips", nargs="+", metavar="CLIPS", help="FOLDER, or NAME=FOLDER, or a CSV file")
     parser.add_argument("--people", type=Path, required=True, metavar="PEOPLE", help="the folder of references")
@@ -93,6 +98,12 @@ def _read(words: Sequence[str]) -> argparse.Namespace:
         "--second-model", default="", metavar="MODEL", help="one more, that took no part in making the clips"
     )
     parser.add_argument("--curricularface", type=Path, metavar="FILE", help="its weights as ONNX, for FaceSim-Cur")
+    parser.add_argument(
+        "--voice-model",
+        default="embedded",
+        metavar="MODEL",
+        help="for clips with sound: embedded (default), ecapa:NAME or FOLDER; none listens to nothing",
+    )
     parser.add_argument("-o", "--out", type=Path, metavar="FOLDER", help="write JSON, CSV, Markdown and a page there")
     parser.add_json()
     return parser.parse_args(words)

@@ -14,7 +14,7 @@ LAG_S = 0.16  # sound and picture of a phone may be apart by this much
 _APART_S = 0.8  # shifts that are counted as wrong
 _SLOW_S = 3.0  # slower changes are the camera's or the mood's
 LEAST_S = 4.0
-_LEAST_SPEECH_S, _LEAST_SEEN = 2.0, 0.6
+LEAST_SPEECH_S, _LEAST_SEEN = 2.0, 0.6
 _TURNED_DEG = 30.0  # the mouth is not measured well beyond
 
 
@@ -47,7 +47,7 @@ def compare_lips(clip: Clip, track: FaceTrack, speech: Speech, least_s: float = 
     times_s = clip.times_s
     seen = track.found & np.isfinite(track.mouth_open) & (np.abs(np.nan_to_num(track.yaw_deg)) < _TURNED_DEG)
     length_s = float(times_s[-1] - times_s[0]) if len(times_s) > 1 else 0.0
-    if length_s < least_s or speech.seconds < _LEAST_SPEECH_S or seen.mean() < _LEAST_SEEN:
+    if length_s < least_s or speech.seconds < LEAST_SPEECH_S or seen.mean() < _LEAST_SEEN:
         return None
     fps = (len(times_s) - 1) / length_s
     mouth = _levelled(np.interp(times_s, times_s[seen], track.mouth_open[seen]), fps)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cameo.errors import UsageError
@@ -12,6 +12,7 @@ from cameo.scores import Skipped
 
 CLIP_SUFFIXES = (".mp4", ".mov", ".webm", ".mkv", ".avi", ".m4v")
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+SOUND_SUFFIXES = (".wav", ".flac", ".m4a", ".ogg", ".mp3")
 _COLUMNS, _MORE = ("clip", "person"), ("film",)
 _MANIFEST_LIMIT = 64 << 20
 _CLIPS_HINT = "name clips FOLDER/PERSON/*.mp4 or FOLDER/PERSON-anything.mp4, or give a CSV file: clip,person[,film]"
@@ -34,15 +35,23 @@ class ClipFile:
 
 @dataclass(frozen=True, slots=True)
 class PersonFiles:
-    """Name the photographs and clips of one person, in the order of their names."""
+    """Name the photographs, clips and recordings of the voice of one person, in the order of their names."""
 
     person: str
     photos: tuple[Path, ...]
     clips: tuple[Path, ...]
+    sounds: tuple[Path, ...] = ()
+
+    @property
+    def voices(self) -> tuple[Path, ...]:
+        """What is listened to: recordings of the voice alone, where there are any, in place of clips."""
+        return self.sounds or self.clips
 
 
 def list_people(folder: Path) -> dict[str, PersonFiles]:
     """Find who is in a folder of references: `PERSON.jpg`, `PERSON.mp4`, or a folder `PERSON/` with several.
+
+    `PERSON.wav` is their voice.
 
     Raises:
         UsageError: there is no such folder, or nobody in it.
@@ -55,7 +64,7 @@ def list_people(folder: Path) -> dict[str, PersonFiles]:
         else:
             found.setdefault(path.stem, []).append(path)
     people = {name: _sorted_files(name, paths) for name, paths in sorted(found.items())}
-    people = {name: person for name, person in people.items() if person.photos or person.clips}
+    people = {name: person for name, person in people.items() if person.photos or person.voices}
     if not people:
         raise UsageError(f"there is nobody in {folder}", _PEOPLE_HINT)
     return people
@@ -82,15 +91,15 @@ def split_references(person: PersonFiles, apart: Mapping[str, PersonFiles] | Non
     """Share files out into reference and real ones.
 
     Where everybody's real files are `apart`, all of the person's own are reference. Otherwise the last quarter of
-    several photographs is held out; clips are shared out by time, not here.
+    several photographs is held out; clips and sound are shared out by time, not here.
     """
     if apart is not None:
         return person, apart.get(person.person, PersonFiles(person.person, (), ()))
     held = max(1, len(person.photos) // 4) if len(person.photos) > 1 and not person.clips else 0
     cut = len(person.photos) - held
     return (
-        PersonFiles(person.person, person.photos[:cut], person.clips),
-        PersonFiles(person.person, person.photos[cut:], person.clips),
+        replace(person, photos=person.photos[:cut]),
+        replace(person, photos=person.photos[cut:]),
     )
 
 
@@ -164,5 +173,5 @@ def _is_clip(path: Path) -> bool:
 
 
 def _sorted_files(person: str, paths: list[Path]) -> PersonFiles:
-    photos = tuple(path for path in paths if path.suffix.lower() in PHOTO_SUFFIXES)
-    return PersonFiles(person, photos, tuple(path for path in paths if path.suffix.lower() in CLIP_SUFFIXES))
+    kinds = (PHOTO_SUFFIXES, CLIP_SUFFIXES, SOUND_SUFFIXES)
+    return PersonFiles(person, *(tuple(path for path in paths if path.suffix.lower() in kind) for kind in kinds))

@@ -37,6 +37,12 @@ def mean_of_people(values: Sequence[Float64]) -> float:
     return float(np.mean([np.mean(one) for one in values])) if values else math.nan
 
 
+def mean_of_known(values: Sequence[float]) -> float:
+    """Mean of those that could be measured; NaN without any."""
+    known = [value for value in values if math.isfinite(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
 def drawn_means(values: Sequence[Float64], rows: Int64, random: np.random.Generator) -> Float64:
     """Mean over the people of every row, drawing anew within each, `[ROUNDS]`.
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cameo.fidelity.intervals import estimate, estimate_closed, estimate_difference
+from cameo.fidelity.intervals import estimate, estimate_closed, estimate_difference, mean_of_known
 from cameo.fidelity.looks import POSES, TURNED_DEG
-from cameo.scores import FIRST, ClipScore, Difference, PersonRow, PoseRow, RealScore, Row, SystemScore
+from cameo.fidelity.voice_summary import sum_voices
+from cameo.scores import FIRST, VOICE, ClipScore, Difference, PersonRow, PoseRow, RealScore, Row, SystemScore
 
 if TYPE_CHECKING:
     from cameo.records import Float32, Float64
+    from cameo.scores import VoiceReference
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,14 @@ class Scored:
         return [np.array(read(self.real[p]) if p in self.real else (), np.float64) for p in self.people]
 
 
-def summarise(scored: Scored, measures: Sequence[str]) -> SystemScore:
-    """Sum one system up."""
+def summarise(scored: Scored, measures: Sequence[str], voices: Sequence[VoiceReference] = ()) -> SystemScore:
+    """Sum one system up.
+
+    Args:
+        scored: what was measured.
+        measures: keys of recognisers.
+        voices: what is known of people's real voices.
+    """
     films = consistency(scored)
     return SystemScore(
         system=scored.system,
@@ -62,13 +70,14 @@ def summarise(scored: Scored, measures: Sequence[str]) -> SystemScore:
         consistency=estimate([np.array(films.get(person, ())) for person in scored.people]),
         real_consistency=estimate(scored.per_real(lambda r: (r.kept,))),
         copying=estimate(scored.per_person(lambda c: c.copying)),
+        voice=sum_voices(scored.clips, voices),
     )
 
 
 def compare_systems(systems: Sequence[Scored], measures: Sequence[str]) -> list[Difference]:
     """Compare every two systems, the one that was named first with the later one.
 
-    Clips are drawn in pairs for a person of whom both have clips of the same names.
+    Clips are drawn in pairs for a person of whom both have clips of the same names. `VOICE` is one of the measures.
     """
     found = []
     for first, second in combinations(systems, 2):
@@ -76,8 +85,8 @@ def compare_systems(systems: Sequence[Scored], measures: Sequence[str]) -> list[
         sides = [{p: _by_name(one.clips, p) for p in shared} for one in (first, second)]
         paired = [list(sides[0][p]) == list(sides[1][p]) for p in shared]
         for measure in measures:
-            values = [[np.array([clip.score[measure] for clip in side[p].values()]) for p in shared] for side in sides]
-            difference = estimate_difference(values[0], values[1], paired)
+            left, right = ([_scores(side[person].values(), measure) for person in shared] for side in sides)
+            difference = estimate_difference(left, right, paired)
             found.append(Difference(measure, first.system, second.system, difference))
     return found
 
@@ -93,6 +102,12 @@ def consistency(scored: Scored) -> dict[str, tuple[float, ...]]:
             pairs = (rows @ rows.T)[np.triu_indices(len(rows), 1)]
             found[person] = (*found.get(person, ()), *pairs.tolist())
     return found
+
+
+def _scores(clips: Iterable[ClipScore], measure: str) -> Float64:
+    if measure == VOICE:
+        return np.array([clip.voice.likeness if clip.voice else math.nan for clip in clips], np.float64)
+    return np.array([clip.score[measure] for clip in clips], np.float64)
 
 
 def _by_name(clips: Sequence[ClipScore], person: str) -> dict[str, ClipScore]:
@@ -131,16 +146,11 @@ def _person_row(scored: Scored, person: str, pairs: Sequence[float]) -> PersonRo
     return PersonRow(
         person=person,
         clips=len(clips),
-        likeness={m: _mean([clip.score[m] for clip in clips]) for m in measures},
-        ceiling={m: _mean(real.ceiling[m] if real else ()) for m in measures},
-        floor={m: _mean(real.floor[m] if real else ()) for m in measures},
-        found=_mean([clip.found[FIRST] for clip in clips]),
-        slope_per_s=_mean([clip.drift.slope_per_s for clip in clips if clip.drift]),
-        consistency=_mean(pairs),
-        copying=_mean([clip.copying for clip in clips]),
+        likeness={m: mean_of_known([clip.score[m] for clip in clips]) for m in measures},
+        ceiling={m: mean_of_known(real.ceiling[m] if real else ()) for m in measures},
+        floor={m: mean_of_known(real.floor[m] if real else ()) for m in measures},
+        found=mean_of_known([clip.found[FIRST] for clip in clips]),
+        slope_per_s=mean_of_known([clip.drift.slope_per_s for clip in clips if clip.drift]),
+        consistency=mean_of_known(pairs),
+        copying=mean_of_known([clip.copying for clip in clips]),
     )
-
-
-def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if math.isfinite(value)]
-    return sum(known) / len(known) if known else math.nan

@@ -15,9 +15,10 @@ from cameo.report.fidelity_wording import conclude_fidelity, describe_method
 
 if TYPE_CHECKING:
     from cameo.report.fidelity_tables import Table
-    from cameo.scores import ClipScore, Fidelity
+    from cameo.scores import ClipScore, ClipVoice, Fidelity
 
 FORMAT = "cameo-fidelity-1"
+_VOICE = ("speech_s", "voice", "voice_ceiling", "voice_floor", "lips_sync", "lips_chance", "lips_lag_s")
 
 
 def document_of(made: Fidelity) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def as_csv(made: Fidelity) -> str:
     drift = ["slope_per_s", "first_quarter", "last_quarter", "kept"]
     writer.writerow(
         ["system", "person", "film", "clip", "width", "height", "duration_s", "frames", "eyes_px", *each,
-         "frontal", "turned", *drift, "copying"]
+         "frontal", "turned", *drift, "copying", *_VOICE]
     )  # fmt: skip
     writer.writerows(_line(clip, keys) for clip in made.clips)
     return file.getvalue()
@@ -52,9 +53,11 @@ def as_markdown(made: Fidelity) -> str:
     parts = ["# Likeness of generated clips", "\n".join(f"- {_cell(line)}" for line in conclude_fidelity(made))]
     for table in tables_of(made):
         parts += [f"## {table.title}", _pipes(table), table.note]
-    if made.skipped:
-        lines = "\n".join(f"- {_cell(one.file)}: {_cell(one.reason)}" for one in made.skipped)
-        parts += ["## Left out", lines]
+    left_out = (("Left out", made.skipped), ("Not heard", made.voice.unheard if made.voice else ()))
+    for title, files in left_out:
+        if files:
+            lines = "\n".join(f"- {_cell(one.file)}: {_cell(one.reason)}" for one in files)
+            parts += [f"## {title}", lines]
     parts += ["## How it was measured", "\n".join(f"- {_cell(line)}" for line in describe_method(made))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -65,7 +68,15 @@ def _line(clip: ClipScore, keys: list[str]) -> list[str]:
     drifted = [drift.slope_per_s, drift.first, drift.last, drift.kept] if drift else [math.nan] * 4
     words = [clip.system, clip.person, clip.film, clip.clip, str(clip.width), str(clip.height)]
     numbers = [clip.duration_s, len(clip.times_s), clip.eyes_px, *each, *clip.poses.values(), *drifted, clip.copying]
+    numbers += _voiced(clip.voice)
     return [*words, *(f"{value:.6g}" if math.isfinite(value) else "" for value in numbers)]
+
+
+def _voiced(voice: ClipVoice | None) -> list[float]:
+    if voice is None:
+        return [math.nan] * len(_VOICE)
+    lips = (voice.lips.sync, voice.lips.chance, voice.lips.lag_s) if voice.lips else [math.nan] * 3
+    return [voice.speech_s, voice.likeness, voice.ceiling, voice.floor, *lips]
 
 
 def _pipes(table: Table) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cameo.report import fidelity_plots as plots
-from cameo.report.fidelity_tables import interval, percent, systems_table, tables_of, two
+from cameo.report import fidelity_voice_plots as voice_plots
+from cameo.report.fidelity_tables import face_tables, interval, percent, systems_table, two, voice_tables
 from cameo.report.fidelity_wording import conclude_fidelity, describe_method
 from cameo.report.pictures import Picture, Stills, picture_of
 from cameo.report.templates import environment
@@ -15,17 +16,28 @@ from cameo.report.wording import KeyFigure
 if TYPE_CHECKING:
     from markupsafe import Markup
 
+    from cameo.report.fidelity_tables import Table
     from cameo.scores import Fidelity, FrameShown, Measure, Shown, SystemScore
 
 _STILL_PX, _QUALITY = 176, 85
 
 
 @dataclass(frozen=True, slots=True)
-class Strip:
+class MeasureStrip:
     """Hold the plot of one recogniser."""
 
     measure: Measure
     plot: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class Voices:
+    """Hold the section about voices."""
+
+    strip: Markup
+    people: Markup
+    lips: Markup
+    tables: list[Table]
 
 
 def render_fidelity(made: Fidelity) -> str:
@@ -34,15 +46,23 @@ def render_fidelity(made: Fidelity) -> str:
         made=made,
         conclusions=conclude_fidelity(made),
         figures=[_figure(system) for system in made.systems],
-        strips=[Strip(measure, plots.plot_strip(made, measure.key)) for measure in made.measures],
+        strips=[MeasureStrip(measure, plots.plot_strip(made, measure.key)) for measure in made.measures],
         systems=systems_table(made),
-        tables=tables_of(made)[1:],
+        tables=face_tables(made),
+        voices=_voices(made),
         people_plot=plots.plot_people(made),
         time_plot=plots.plot_time(made),
         poses_plot=plots.plot_poses(made),
         stills=[_stills(shown) for shown in made.shown],
         method=describe_method(made),
     )  # fmt: skip
+
+
+def _voices(made: Fidelity) -> Voices | None:
+    tables = voice_tables(made)
+    if not tables:
+        return None
+    return Voices(voice_plots.plot_voices(made), voice_plots.plot_speakers(made), voice_plots.plot_lips(made), tables)
 
 
 def _figure(system: SystemScore) -> KeyFigure:

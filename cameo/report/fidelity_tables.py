@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cameo.report.numbers import UNKNOWN
-from cameo.scores import FIRST
+from cameo.scores import FIRST, VOICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +27,18 @@ class Table:
 
 def tables_of(made: Fidelity) -> list[Table]:
     """Lay out everything there is; tables without rows are left out."""
-    made_tables = (systems_table(made), differences_table(made), behaviour_table(made), people_table(made))
-    return [table for table in made_tables if table.rows]
+    return [table for table in (systems_table(made), *face_tables(made), *voice_tables(made)) if table.rows]
+
+
+def face_tables(made: Fidelity) -> list[Table]:
+    """Lay out what there is beside the first table about faces."""
+    tables = (differences_table(made), behaviour_table(made), people_table(made))
+    return [table for table in tables if table.rows]
+
+
+def voice_tables(made: Fidelity) -> list[Table]:
+    """Lay out what there is about voices."""
+    return [table for table in (voices_table(made), speakers_table(made)) if table.rows]
 
 
 def systems_table(made: Fidelity) -> Table:
@@ -64,7 +74,7 @@ def systems_table(made: Fidelity) -> Table:
 
 def differences_table(made: Fidelity) -> Table:
     """A line for every two systems and recogniser."""
-    titles = {measure.key: measure.title for measure in made.measures}
+    titles = {measure.key: measure.title for measure in made.measures} | {VOICE: "voice"}
     rows = [
         (
             f"{one.first} less {one.second}", titles[one.measure], signed(one.likeness.value),
@@ -117,6 +127,47 @@ def people_table(made: Fidelity) -> Table:
     return Table("People", head, tuple(rows), "Real clips and other people are by the first recogniser.")
 
 
+def voices_table(made: Fidelity) -> Table:
+    """A line for each system whose clips have speech."""
+    rows = [
+        (
+            system.system, two(voice.likeness.value), interval(voice.likeness), two(voice.ceiling.value),
+            two(voice.floor.value), percent(voice.closed.value), _beside(voice.sync, voice.real_sync),
+            _beside(voice.chance, voice.real_chance, percent), f"{len(voice.people)}", f"{voice.clips}",
+        )
+        for system in made.systems
+        if (voice := system.voice) is not None
+    ]  # fmt: skip
+    head = (
+        "system", "voice", "95 %", "own voice", "other people", "of the way", "lips", "as good when moved", "people",
+        "clips",
+    )  # fmt: skip
+    note = (
+        "Clips with speech only. Own voice is that of held-out real speech in pieces about as long. Lips are how the "
+        "opening of the mouth goes with the level of the sound, from -1 to 1, and how often it goes as well with the "
+        "sound moved to a wrong place: half the time where the two do not belong together."
+    )
+    return Table("Voice", head, tuple(rows), note)
+
+
+def speakers_table(made: Fidelity) -> Table:
+    """A line for each person and system with speech."""
+    spoken = [(system, row) for system in made.systems if system.voice for row in system.voice.people]
+    rows = []
+    for person in sorted({row.person for _, row in spoken}):
+        for k, (system, row) in enumerate((system, row) for system, row in spoken if row.person == person):
+            rows.append(
+                (
+                    person if k == 0 else "", system.system, f"{row.clips}", f"{row.speech_s:.1f} s",
+                    two(row.likeness), two(row.ceiling), two(row.floor), two(row.sync), percent(row.chance),
+                )
+            )  # fmt: skip
+    head = (
+        "person", "system", "clips", "speech", "voice", "own voice", "other people", "lips", "as good when moved",
+    )  # fmt: skip
+    return Table("Voices of people", head, tuple(rows), "Speech is that of a clip in the mean.")
+
+
 def _of_person(made: Fidelity, person: str) -> list[tuple[SystemScore, PersonRow]]:
     return [(system, row) for system in made.systems for row in system.people if row.person == person]
 
@@ -157,10 +208,10 @@ def interval(estimate: Estimate, write: Callable[[float], str] = two) -> str:
     return f"{write(estimate.low)} to {write(estimate.high)}" if math.isfinite(estimate.low) else UNKNOWN
 
 
-def _beside(shown: Estimate, real: Estimate) -> str:
+def _beside(shown: Estimate, real: Estimate, write: Callable[[float], str] = two) -> str:
     """Print a value, and that of real clips beside it where both are known."""
     both = math.isfinite(shown.value) and math.isfinite(real.value)
-    return f"{two(shown.value)} (real {two(real.value)})" if both else two(shown.value)
+    return f"{write(shown.value)} (real {write(real.value)})" if both else write(shown.value)
 
 
 def _first(made: Fidelity) -> Measure:

@@ -9,8 +9,9 @@ import pytest
 
 from cameo.cli.bench_fidelity import read_systems
 from cameo.errors import UsageError
-from tests.fidelity.conftest import Stage
+from tests.fidelity.conftest import Stage, write_clip
 from tests.fidelity.conftest import stage as stage  # noqa: F401
+from tests.fidelity.spoken import voice, write_talk, write_wav
 
 from .conftest import Cli
 
@@ -44,6 +45,20 @@ def test_json(cli: Cli, stage: Stage) -> None:  # noqa: F811
     assert document["systems"][0]["system"] == "own"
 
 
+def test_voices(cli: Cli, stage: Stage, tmp_path: Path) -> None:  # noqa: F811
+    write_wav(tmp_path / "people" / "bob.wav", voice(2, 8))
+    (tmp_path / "people" / "bob.mp4").write_bytes((stage.people / "bob.mp4").read_bytes())
+    write_talk(tmp_path / "own" / "bob.mp4", 2, voice(2, 3, take=1))
+    write_clip(tmp_path / "own" / "bob-2.mp4", [2] * 6)
+    words = ("bench", "fidelity", tmp_path / "own", "--people", tmp_path / "people", "--face-model", stage.model)
+    told = cli(*words, "--protocol", "consisid")
+    assert told.status == 0
+    assert "own: voice 0." in told.out and "Voices of people:" in told.out
+    assert "1 of 2 clips have no speech" in told.out
+    quiet = cli(*words, "--protocol", "consisid", "--voice-model", "none", "--json")
+    assert json.loads(quiet.out)["voice"] is None
+
+
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
@@ -54,6 +69,8 @@ def test_json(cli: Cli, stage: Stage) -> None:  # noqa: F811
         (("{own}", "--people", "{people}", "--as-published"), 2, "published scores are by an InsightFace pack"),
         (("{own}", "--people", "{people}", "--face-model", "insightface:nowhere"), 5, "no InsightFace pack"),
         (("{own}", "--people", "{people}", "--curricularface", "weights.bin"), 5, "no recogniser"),
+        (("{own}", "--people", "{people}", "--voice-model", "loud"), 2, "unknown voice model"),
+        (("{own}", "--people", "{people}", "--voice-model", "ecapa:nowhere"), 5, "nowhere"),
         (("{own}",), 2, "--people"),
     ],
 )

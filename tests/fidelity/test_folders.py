@@ -29,6 +29,17 @@ def test_people_by_file_and_by_folder(tmp_path: Path) -> None:
     assert ([p.name for p in people["bob"].photos], [p.name for p in people["bob"].clips]) == (["bob.JPG"], ["bob.mp4"])
 
 
+def test_voices_stand_beside_pictures_or_alone(tmp_path: Path) -> None:
+    touched(tmp_path, "ada.jpg", "ada.wav", "bob/a.mp4", "bob/b.FLAC", "bob/c.mp4", "eve.ogg", "zoe.mp4")
+    people = list_people(tmp_path)
+    assert list(people) == ["ada", "bob", "eve", "zoe"]
+    heard = {name: [path.name for path in person.voices] for name, person in people.items()}
+    assert heard == {"ada": ["ada.wav"], "bob": ["b.FLAC"], "eve": ["eve.ogg"], "zoe": ["zoe.mp4"]}
+    assert [path.name for path in people["bob"].clips] == ["a.mp4", "c.mp4"]
+    reference, held = split_references(people["ada"], None)
+    assert reference.voices == held.voices, "shared out by time"
+
+
 def test_clips_by_folder_and_by_name(tmp_path: Path) -> None:
     names = ("ada/x.mp4", "ada-lovelace.mp4", "ada-lovelace-2.webm", "ada-1.mp4", "ada.mov", "adam.mp4", "ada/x.json")
     found, skipped = list_clips("own", touched(tmp_path, *names), {"ada", "ada-lovelace"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,21 @@ from cameo.fidelity.folders import ClipFile
 from cameo.fidelity.notes import notes_on
 from cameo.fidelity.protocols import CONSISID, OPENS2V
 from cameo.fidelity.summary import Scored, compare_systems, consistency, summarise
+from cameo.fidelity.voice_summary import sum_voices
 from cameo.records import CONSISTENCY_ONLY, MATCHED
-from cameo.scores import CURRICULAR, FIRST, ClipScore, Fidelity, Measure, RealScore
+from cameo.scores import (
+    CURRICULAR,
+    FIRST,
+    VOICE,
+    ClipScore,
+    ClipVoice,
+    Fidelity,
+    Lips,
+    Measure,
+    RealScore,
+    VoiceBasis,
+    VoiceReference,
+)
 from tests.fidelity.test_clips import ADA, looks_of
 
 
@@ -88,7 +102,9 @@ def test_notes() -> None:
         clips = [clip(person, f"{person}.mp4", 0.5) for person in people]
         summed = summarise(scored(clips, *(real(person) for person in people)), [FIRST])
         reals = tuple(real(person) for person in people)
-        return Fidelity("opens2v", 32, as_published, (measure,), (), (summed,), (), reals, tuple(clips), (), (), {})
+        return Fidelity(
+            "opens2v", 32, as_published, (measure,), (), (summed,), (), reals, tuple(clips), (), None, (), {}
+        )
 
     embedded = Measure(FIRST, "likeness", "cameo-face", "0" * 64, "", False)
     pack = Measure(FIRST, "FaceSim-Arc", "insightface:x", "0" * 64, "", False)
@@ -99,3 +115,58 @@ def test_notes() -> None:
     assert "these are by insightface:x" in notes and "There are 2 people" in notes
     assert "fewer frames were looked at: own/x.mp4" in notes and "FaceSim-Cur: ada" in notes
     assert notes_on(made(published, True, *"abcdef"), MATCHED, [], []) == ()
+
+
+# Voices.
+
+
+def spoken(person: str, name: str, likeness: float, lips: Lips | None = None) -> ClipScore:
+    return replace(clip(person, name, 0.5), voice=ClipVoice(3.0, likeness, 0.8, 0.0, lips))
+
+
+def known(person: str, speech_s: float = 6.0, held_s: float = 3.0, *lips: Lips) -> VoiceReference:
+    return VoiceReference(person, speech_s, held_s, lips)
+
+
+def test_every_speaker_counts_alike() -> None:
+    clips = [spoken("ada", f"a{k}", 0.6, Lips(0.5, 0.1, 0.0)) for k in range(5)]
+    clips += [spoken("bob", "b", 0.2), clip("eve", "e", 0.5)]
+    voice = sum_voices(clips, [known("ada", 6.0, 3.0, Lips(0.7, 0.0, 0.0), Lips(0.9, 0.2, 0.04)), known("bob")])
+    assert voice is not None
+    assert voice.likeness.value == pytest.approx(0.4) and voice.closed.value == pytest.approx(0.5)
+    assert (voice.clips, [(one.person, one.clips) for one in voice.people]) == (6, [("ada", 5), ("bob", 1)])
+    assert (voice.sync.value, voice.sync.people) == (0.5, 1)
+    assert (voice.real_sync.value, voice.real_chance.value) == pytest.approx((0.8, 0.1))
+    assert voice.people[0].sync == 0.5 and math.isnan(voice.people[1].sync)
+    assert sum_voices([clip("eve", "e", 0.5)], []) is None
+
+
+def test_systems_are_compared_by_voice_where_there_is_speech() -> None:
+    own = [spoken("ada", "1", 0.7), spoken("bob", "1", 0.6), clip("eve", "1", 0.5)]
+    base = [spoken("ada", "1", 0.1), clip("bob", "1", 0.5), spoken("eve", "1", 0.2)]
+    gap = compare_systems([scored(own), scored(base, system="base")], [FIRST, VOICE])[1]
+    assert (gap.measure, gap.likeness.people) == (VOICE, 1) and gap.likeness.value == pytest.approx(0.6)
+
+
+def test_notes_on_voices() -> None:
+    measure = Measure(FIRST, "FaceSim-Arc", "insightface:buffalo_l", "0" * 64, "", True)
+    clips = [spoken(person, f"{person}.mp4", 0.5) for person in "abcde"] + [clip("f", "f.mp4", 0.5)]
+    some = scored(clips, *(real(person) for person in "abcdef"))
+    basis = VoiceBasis("embedded-voice-1", "0" * 64, "", CONSISTENCY_ONLY, (), ())
+
+    def notes(voice: VoiceBasis | None) -> str:
+        reals = tuple(some.real.values())
+        made = Fidelity("opens2v", 32, True, (measure,), (), (summarise(some, [FIRST]),), (), reals, tuple(clips), (),
+                        voice, (), {})  # fmt: skip
+        return " ".join(notes_on(made, MATCHED, [], []))
+
+    assert notes(None) == ""
+    assert notes(basis) == "No voice was compared: no clip has sound."
+    people = (known("a", 0.0), known("b", 6.0, 0.5), known("c", 6.0, 1.5), known("d"), known("e"), known("f", 0.0, 0.0))
+    told = notes(replace(basis, people=people))
+    assert "embedded-voice-1 tells voices apart too badly" in told
+    assert "for lack of speech in the reference: a." in told
+    assert "No ceiling for the voice, for lack of held-out speech: b." in told
+    assert "the ceiling of the voice is too low: c." in told
+    assert "own: 1 of 6 clips have no speech, and no part in what is said of voices: of f." in told
+    assert "badly" not in notes(replace(basis, people=people, assurance=MATCHED))

@@ -20,13 +20,16 @@ from cameo.scores import (
     CURRICULAR,
     FIRST,
     ClipScore,
+    ClipVoice,
     Difference,
     Drift,
     Estimate,
     Fidelity,
     FrameShown,
+    Lips,
     Measure,
     PersonRow,
+    PersonVoice,
     PoseRow,
     RealScore,
     Reference,
@@ -34,6 +37,9 @@ from cameo.scores import (
     Shown,
     Skipped,
     SystemScore,
+    SystemVoice,
+    VoiceBasis,
+    VoiceReference,
 )
 from cameo.weights import RESEARCH_ONLY
 from tests.report.markup import Page
@@ -84,8 +90,24 @@ def made_of(names: tuple[str, ...] = ("own", "base"), people: tuple[str, ...] = 
         tuple(Reference(one, 16, 15, 32) for one in people), systems,
         tuple(Difference(FIRST, names[0], other, Estimate(0.3, 0.2, 0.4, 2, 4)) for other in names[1:]),
         (real,), tuple(clip_of(name, one, 0.7) for name in names for one in people),
-        (Skipped("broken.mp4", "not a recording that can be read"),), ("A note.",), {"cameo": "1"}, shown,
+        (Skipped("broken.mp4", "not a recording that can be read"),), None, ("A note.",), {"cameo": "1"}, shown,
     )  # fmt: skip
+
+
+def heard(made: Fidelity) -> Fidelity:
+    """Let the clips speak: the first system's with lips, and everybody's first clip; one clip is silent."""
+    voice = ClipVoice(3.2, 0.61, 0.7, NAN, Lips(0.4, 0.02, -0.08))
+    clips = [replace(clip, voice=voice if clip.system == made.clips[0].system else replace(voice, lips=None))
+             for clip in made.clips]  # fmt: skip
+    people = tuple(PersonVoice(row.person, 1, 3.2, 0.61, 0.7, NAN, 0.4, 0.02) for row in made.systems[0].people)
+    unknown = Estimate(NAN)
+    spoken = SystemVoice(people, 2, Estimate(0.61, 0.5, 0.7), Estimate(0.7), Estimate(0.05), Estimate(0.86, 0.7, 0.9),
+                         Estimate(0.4), Estimate(0.02), Estimate(0.5), unknown)  # fmt: skip
+    basis = VoiceBasis("ecapa:x", "ef" * 32, RESEARCH_ONLY, "matched",
+                       tuple(VoiceReference(one.person, 6.0, 2.5, (Lips(0.5, 0.01, 0.0),)) for one in people),
+                       (Skipped("own/silent.mp4", "it has no sound track"),))  # fmt: skip
+    systems = tuple(replace(system, voice=spoken) for system in made.systems)
+    return replace(made, clips=tuple(clips), systems=systems, voice=basis)
 
 
 @pytest.fixture(scope="module")
@@ -188,9 +210,59 @@ def test_sentences_where_little_is_known() -> None:
     assert any("non-commercial" in line for line in told) and "A note." in told
 
 
+def test_voices_have_a_section_of_their_own(html: str) -> None:
+    page = Page(render_fidelity(heard(made_of())))
+    assert "Voices" not in Page(html).text
+    assert "own: voice 0.61 (0.50 to 0.70); to compare: own voice 0.70, other people 0.05" in page.text
+    assert "Not heard own/silent.mp4 : it has no sound track" in page.text
+    assert "ecapa:x is for non-commercial research only" in page.text
+    assert "ada: 6.0 s of speech in the reference; 2.5 s were held out." in page.text
+    assert len(page.all("svg")) == 8  # three more
+    ids = page.values("id")
+    assert len(ids) == len(set(ids))
+
+
+def test_tables_of_voices() -> None:
+    tables = {table.title: table for table in tables_of(heard(made_of()))}
+    assert list(tables)[-2:] == ["Voice", "Voices of people"]
+    for table in tables.values():
+        assert all(len(row) == len(table.head) for row in table.rows)
+    assert tables["Voice"].rows[0][6:8] == ("0.40 (real 0.50)", "2%")
+    assert tables["Voices of people"].rows[0][:4] == ("ada", "own", "1", "3.2 s")
+
+
+def test_voices_with_hostile_names() -> None:
+    made = heard(made_of((HOSTILE, "base"), (HOSTILE, "bob")))
+    assert made.voice is not None
+    made = replace(made, voice=replace(made.voice, encoder=HOSTILE, unheard=(Skipped(HOSTILE, HOSTILE),)))
+    page = Page(render_fidelity(made))
+    assert not page.all("script") and len(page.all("img")) == 4
+    assert "<script>" not in as_markdown(made)
+
+
+def test_speech_that_cannot_be_compared() -> None:
+    made = heard(made_of(("own",)))
+    voice = made.systems[0].voice
+    assert voice is not None
+    unknown = Estimate(NAN)
+    nobody = tuple(replace(one, likeness=NAN, ceiling=NAN, sync=NAN, chance=NAN) for one in voice.people)
+    mute = replace(voice, people=nobody, likeness=unknown, ceiling=unknown, floor=unknown, closed=unknown)
+    made = replace(made, systems=(replace(made.systems[0], voice=mute),))
+    assert "own: there is speech, and no voice to compare it with." in Page(render_fidelity(made)).text
+
+
+def test_voices_in_a_line_for_each_clip() -> None:
+    rows = list(csv.DictReader(io.StringIO(as_csv(heard(made_of())))))
+    assert (rows[0]["speech_s"], rows[0]["voice"], rows[0]["voice_floor"]) == ("3.2", "0.61", "")
+    assert (rows[0]["lips_sync"], rows[0]["lips_chance"], rows[0]["lips_lag_s"]) == ("0.4", "0.02", "-0.08")
+    assert rows[-1]["lips_sync"] == "" and rows[-1]["voice"] == "0.61"
+    silent = list(csv.DictReader(io.StringIO(as_csv(made_of()))))
+    assert silent[0]["voice"] == ""
+
+
 def test_json_has_no_nan_and_no_pictures() -> None:
     def no_constants(name: str) -> Any:
         raise AssertionError(name)
 
-    document = json.loads(as_json(made_of()), parse_constant=no_constants)
+    document = json.loads(as_json(heard(made_of())), parse_constant=no_constants)
     assert "shown" not in document and document["clips"][0]["likeness"]["first"][1] is None
