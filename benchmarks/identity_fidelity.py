@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 OWN, AIDED, BASE = "own", "own + references", "base"
 SYSTEMS = {OWN: "own", AIDED: "aided", BASE: "base"}  # to the folders of their clips
 PEOPLE, REAL = "people", "real"
-QUICK: dict[str, Any] = {"steps": 30, "judge_every": 15, "judged_frames": 16}
+QUICK: dict[str, Any] = {"steps": 8, "judge_every": 4, "judged_frames": 8, "looked_at": 4}
 
 
 def generated(

@@ -86,7 +86,7 @@ def encoders() -> dict[str, Embed]:
     """Load the judges that are there."""
     found: dict[str, Embed] = {"embedded": load_voice_encoder().embed}
     try:
-        import resemblyzer  # type: ignore[import-not-found, unused-ignore]
+        import resemblyzer
     except ImportError:
         print("resemblyzer is not installed: one encoder judges", file=sys.stderr)
     else:
@@ -98,7 +98,7 @@ def encoders() -> dict[str, Embed]:
 def recogniser() -> Any:
     """Load pocketsphinx with its English model; None if it is not there."""
     try:
-        import pocketsphinx  # type: ignore[import-not-found, unused-ignore]
+        import pocketsphinx
     except ImportError:
         print("pocketsphinx is not installed: words are not counted", file=sys.stderr)
         return None

@@ -104,7 +104,7 @@ class ResemblyzerEncoder:
             SystemExit: the package is not installed.
         """
         try:
-            import resemblyzer  # type: ignore[import-not-found, unused-ignore]
+            import resemblyzer
         except ImportError as error:
             raise SystemExit(f"Resemblyzer cannot be imported ({error}): pip install -e '.[peers]'") from error
         self._library: Any = resemblyzer
