@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _HEAD = ("", "alone", "retold", "with references", "retold", "new real")
 _COPYING = {
-    "copies": "it hands out frames it learned from",
+    "most": "most of what it makes lies nearer to frames it learned from than new real frames do",
     "some": "some of what it makes lies nearer to frames it learned from than new real frames do",
     "unknown": "too little of what it makes shows a face to say",
     "none": "what it makes lies no nearer to frames it learned from than new real frames do",
