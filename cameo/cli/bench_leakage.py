@@ -128,7 +128,7 @@ def _findings(found: Leakage) -> list[str]:
     if found.alone.retold:
         said.append(f"retold, {_COPYING[found.alone.retelling]}")
     if any(way.membership.told for way in found.ways):
-        said.append("its loss tells what it learned from: who has the adapter can check a recording with it")
+        said.append("its loss tells what it learned from: the adapter can be asked about a recording")
     else:
         said.append("its loss does not tell what it learned from, as far as so few windows can show")
     return said
