@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 _HEAD = ("", "alone", "retold", "with references", "retold", "new real")
 _COPYING = {
-    "copies": "it hands out frames it learned from",
-    "some": "some of what it makes lies nearer to frames it learned from than new real frames do",
-    "unknown": "too little of what it makes shows a face to say",
-    "none": "what it makes lies no nearer to frames it learned from than new real frames do",
+    "most": "most pictures lie nearer to what it learned from than new real frames do",
+    "some": "some pictures lie nearer to what it learned from than new real frames do",
+    "none": "pictures lie no nearer to what it learned from than new real frames do",
+    "unknown": "too few pictures show a face to say how near they lie",
 }
 
 
@@ -126,9 +126,9 @@ def _findings(found: Leakage) -> list[str]:
         f"with references, {_COPYING[found.aided.copying]}",
     ]
     if found.alone.retold:
-        said.append(f"led along the motion it learned from, {_COPYING[found.alone.retelling]}")
+        said.append(f"retold, {_COPYING[found.alone.retelling]}")
     if any(way.membership.told for way in found.ways):
-        said.append("its loss tells what it learned from: whoever has the adapter can check a recording against it")
+        said.append("its loss tells what it learned from: the adapter can be asked about a recording")
     else:
         said.append("its loss does not tell what it learned from, as far as so few windows can show")
     return said

@@ -26,10 +26,10 @@ from cameo.fidelity.nearness import PERCENTILE, RUN, Estimate, Nearness, Views, 
 if TYPE_CHECKING:
     from cameo.records import Float32
 
-Copying = Literal["unknown", "none", "some", "copies"]
+Copying = Literal["unknown", "none", "some", "most"]
 CHANCE = 0.5  # of a coin, and of new real pictures
 SIGNIFICANT = 0.05
-MOST = 0.5  # share of pictures that are nearer than new real ones from which on an adapter hands out its footage
+MOST = 0.5  # share of the pictures
 FALSE_ALARMS = (0.01, 0.1)
 
 
@@ -90,12 +90,12 @@ class Way:
 
     @property
     def copying(self) -> Copying:
-        """Whether pictures of new moments are copies."""
+        """How many pictures of new moments lie nearer than new real ones do."""
         return judge_copying(self.nearness)
 
     @property
     def retelling(self) -> Copying:
-        """Whether pictures of learned moments are copies."""
+        """How many pictures of learned moments do; these have the pose of a frame that was learned from."""
         return judge_copying(self.retold)
 
 
@@ -123,7 +123,7 @@ class Leakage:
 
 
 def judge_copying(nearness: Sequence[Nearness]) -> Copying:
-    """Say whether training pictures are handed out: as most, as some, or as none of the generated ones.
+    """Say how many of the generated pictures lie nearer to training pictures than new real ones do.
 
     The face is not asked: an encoder finds all pictures of a person alike, that is what it is for. It is not known
     where there are too few pictures with a face for an interval.
@@ -133,7 +133,7 @@ def judge_copying(nearness: Sequence[Nearness]) -> Copying:
         return "unknown"
     seen = [near for near in asked if near.singled.low > CHANCE]
     if any(near.nearer.value >= MOST for near in seen):
-        return "copies"
+        return "most"
     return "some" if any(near.nearer.low > PERCENTILE / 100 for near in seen) else "none"
 
 

@@ -58,10 +58,10 @@ def test_copies_are_said_plainly(given: list[LeakageOptions], capsys: pytest.Cap
     leakage(WORDS)
     told = capsys.readouterr().out
     assert told.startswith("ada.cameo: what its adapter gives back")
-    assert "alone, it hands out frames it learned from" in told
-    assert "led along the motion it learned from, it hands out frames it learned from" in told
+    assert "alone, most pictures lie nearer to what it learned from" in told
+    assert "retold, most pictures lie nearer" in told
     assert "its loss tells what it learned from" in told
-    assert max(len(line) for line in told.splitlines() if "  so " not in line) <= 110
+    assert max(map(len, told.splitlines())) <= 100
     lines = {words[0]: words[1:] for words in (re.split("  +", line.strip()) for line in told.splitlines())}
     assert lines["nearer than 5 % of new ones"] == ["100 %", "100 %", "100 %", "100 %", "5 %"]
     assert lines["told from its loss, AUC"] == ["1.00", "1.00", "0.50"]
@@ -75,9 +75,9 @@ def test_nothing_found(
     monkeypatch.setattr("cameo.probing.probe_leakage", lambda *_given, **_named: report(False, 1, led=False))
     leakage(WORDS)
     told = capsys.readouterr().out
-    assert "alone, what it makes lies no nearer" in told
+    assert "alone, pictures lie no nearer" in told
     assert "as far as so few windows can show" in told
-    assert "led along" not in told and "retold" not in told
+    assert "retold" not in told
     assert "nan" not in told
 
 
@@ -88,7 +88,7 @@ def test_json(given: list[LeakageOptions], capsys: pytest.CaptureFixture[str]) -
         "file", "bundle_id", "generator", "scorer", "receipt", "frames", "likeness", "without_references",
         "with_references", "written",
     }  # fmt: skip
-    assert told["without_references"]["copying"] == "copies"
+    assert told["without_references"]["copying"] == "most"
 
 
 def test_what_is_asked_for(given: list[LeakageOptions], capsys: pytest.CaptureFixture[str]) -> None:

@@ -135,7 +135,7 @@ def made(copied: bool) -> Leakage:
 
 
 def test_copies_are_called_so() -> None:
-    assert made(copied=True).alone.copying == "copies"
+    assert made(copied=True).alone.copying == "most"
     assert made(copied=False).alone.copying == "none"
     assert judge_copying(()) == "unknown"
     few = NearestFrames(views(40, 5), views(24, 6)).compare([views(7, 6)])
@@ -147,7 +147,7 @@ def test_the_summary_is_json_and_keeps_to_its_names() -> None:
     assert set(told) == {"frames", "likeness", "without_references", "with_references"}
     way = told["without_references"]
     assert set(way) == {"likeness", "found", "copying", "nearest", "retold_copying", "retold", "membership"}
-    assert (way["copying"], way["retold"], way["retold_copying"]) == ("copies", None, None)
+    assert (way["copying"], way["retold"], way["retold_copying"]) == ("most", None, None)
     assert set(way["nearest"]) == {"pixels", "structure", "face"}
     assert set(way["nearest"]["pixels"]) == {"generated", "held_out", "closest", "nearer", "singled_out"}
     assert way["nearest"]["pixels"]["closest"] == 0
