@@ -152,7 +152,7 @@ def _interval(found: Estimate) -> str:
 
 
 def _chance(value: float) -> str:
-    return f"{100 * value:.2g} %" if math.isfinite(value) else "unknown"
+    return f"{100 * value:.3g} %" if math.isfinite(value) else "unknown"
 
 
 def _count(seeds: int) -> str:
