@@ -217,6 +217,7 @@ def test_a_lora_that_does_nothing_tells_nothing(
         losses = _losses(generator, person, exhibit, False, replace(FEW, seeds=1, draws=1), lambda _share: None)
     found = infer_membership(*losses)
     assert (found.auc.value, found.auc.low, found.auc.high, found.told) == (0.5, 0.5, 0.5, False)
+    assert found.silent
     assert losses[0].untuned.std() > 0
 
 

@@ -129,6 +129,8 @@ def _findings(found: Leakage) -> list[str]:
         said.append(f"retold, {_COPYING[found.alone.retelling]}")
     if any(way.membership.told for way in found.ways):
         said.append("its loss tells what it learned from: the adapter can be asked about a recording")
+    elif all(way.membership.silent for way in found.ways):
+        said.append("its LoRA does nothing, as if no step of the descent had been kept: its loss tells nothing")
     else:
         said.append("its loss does not tell what it learned from, as far as so few windows can show")
     return said
@@ -152,7 +154,7 @@ def _interval(found: Estimate) -> str:
 
 
 def _chance(value: float) -> str:
-    return f"{100 * value:.3g} %" if math.isfinite(value) else "unknown"
+    return f"{100 * value:.1g} %" if value < 0.01 else _percent(value)
 
 
 def _count(seeds: int) -> str:

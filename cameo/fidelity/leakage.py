@@ -58,6 +58,11 @@ class Membership:
         """Whether learned windows were told from others by more than chance."""
         return self.auc.low > CHANCE and self.chance < SIGNIFICANT
 
+    @property
+    def silent(self) -> bool:
+        """Whether the LoRA changes no loss: no step of a descent was kept, and nothing can be asked of it."""
+        return not (self.members.any() or self.others.any())
+
 
 @dataclass(frozen=True, slots=True)
 class Losses:
