@@ -112,7 +112,7 @@ class Listener:
 
     def _note(self, path: Path, reason: str) -> None:
         if str(path) not in {one.file for one in self.skipped}:
-            self.skipped.append(Skipped(str(path), reason))
+            self.skipped.append(Skipped.told(str(path), reason))
 
 
 def load_listener(voice_model: str, apart: bool, files: Mapping[str, Sequence[ClipFile]]) -> Listener | None:

@@ -221,7 +221,7 @@ class People:
                 yield time_s, picture
         except (ClipError, UsageError) as error:
             if str(path) not in {one.file for one in self.skipped}:
-                self.skipped.append(Skipped(str(path), error.message))
+                self.skipped.append(Skipped.told(str(path), error.message))
 
 
 def look_at_clip(file: ClipFile, readers: Readers, frames: int, seen: Seen) -> Looks:

@@ -309,6 +309,11 @@ class Skipped:
     file: str
     reason: str
 
+    @classmethod
+    def told(cls, file: str, reason: str) -> Skipped:
+        """Take a reason that may begin with the name of the file, which is said already."""
+        return cls(file, reason.removeprefix(f"{file}: "))
+
 
 @dataclass(frozen=True, slots=True)
 class VoiceReference:

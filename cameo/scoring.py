@@ -194,7 +194,7 @@ class _Bench:
             try:
                 clip, direction = self._clip(file, gallery)
             except (ClipError, UsageError) as error:
-                self.skipped.append(Skipped(str(file.path), error.message))
+                self.skipped.append(Skipped.told(str(file.path), error.message))
                 continue
             clips.append(clip)
             if direction is not None:

@@ -253,7 +253,7 @@ def test_only_bad_clips_are_an_error(stage: Stage, tmp_path: Path) -> None:
 def test_a_listed_clip_that_is_missing_is_left_out(stage: Stage, tmp_path: Path) -> None:
     (tmp_path / "clips.csv").write_text(f"clip,person\nnone.mp4,bob\n{stage.own / 'bob-1.mp4'},bob\n")
     made = score_fidelity(tmp_path / "clips.csv", stage.people, options=FidelityOptions(face_model=stage.model))
-    assert [one.reason for one in made.skipped] == [f"{tmp_path / 'none.mp4'}: no such file"]
+    assert [(one.file, one.reason) for one in made.skipped] == [(str(tmp_path / "none.mp4"), "no such file")]
     assert [clip.person for clip in made.clips] == ["bob"]
 
 

@@ -81,7 +81,7 @@ def _on_clips(made: Fidelity, damaged: Sequence[str], blind: Sequence[str]) -> I
     if damaged:
         yield f"Damaged, so that fewer frames were looked at: {', '.join(damaged)}."
     if made.skipped:
-        yield f"Left out: {len(made.skipped)} files; see the list."
+        yield f"Left out: {len(made.skipped)} file{'s' if len(made.skipped) > 1 else ''}; see the list."
 
 
 def _on_voices(made: Fidelity) -> Iterator[str]:
