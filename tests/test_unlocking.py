@@ -14,9 +14,8 @@ from cameo.grants.grant import read_tokens, unverified_chain
 from cameo.grants.ledger import Ledger
 from cameo.lending import EVERYONE
 from cameo.recalling import revoke
-from cameo.seal.bundle import Bundle
 from cameo.seal.terms import today
-from cameo.unlocking import Opened, draw_nonce, prove, unlock
+from cameo.unlocking import draw_nonce, prove, unlock
 from tests.lendable import Lendable, People, a_use, refused, seal_lendable
 from tests.seal.conftest import ENCODER, some_parts
 
@@ -365,30 +364,6 @@ def test_no_key_is_touched_before_the_use_is_spent(lending: Lendable, monkeypatc
     assert seen == [[BEFORE]]
     assert lending.decisions() == [BEFORE, ("withheld", "failed")]
     refused(lending, "uses_exhausted")
-
-
-def test_opened_says_nothing_of_keys(lending: Lendable) -> None:
-    with unlock(lending.double, a_use(), keys=lending.people.ada) as opened:
-        public = {name for name in dir(opened) if not name.startswith("_")}
-        said = {"bundle_id", "purpose", "grant", "ends", "terms", "consent_sha256", "receipt_sha256"}
-        assert public == {"parts", "released", "release", "recheck", *said}
-        assert isinstance(opened, Opened)
-        assert (opened.grant, opened.ends) == ("", None)
-
-
-def test_opened_says_which_grant_and_until_when(lending: Lendable) -> None:
-    made = lending.grant(delegable=True)
-    narrowed = lending.delegate(expires_s=60)
-    for file, holder, granted in (
-        ("bob.grant", lending.people.bob, made),
-        ("tool.grant", lending.people.tool, narrowed),
-    ):
-        with unlock(lending.double, a_use(), borrowed=lending.borrowed(file, holder=holder)) as opened:
-            assert opened.grant == made.id
-            assert opened.ends == granted.expires.timestamp()
-            record = Bundle.open(lending.double).verify(lending.people.ada.public)
-            assert opened.consent_sha256 == record.manifest.consent_sha256
-            assert opened.terms == record.consent.record.terms
 
 
 def test_files_that_cannot_be_read(lending: Lendable, tmp_path: Path) -> None:

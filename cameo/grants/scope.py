@@ -92,6 +92,9 @@ def require_covered(scope: Scope, use: Use) -> None:
     _require(scope.modalities, use.modalities, "modality")
     if use.commercial and not scope.commercial:
         raise NotPermitted("the grant does not allow commercial use", _HINT, "out_of_scope")
+    if use.action == "export" and (scope.max_seconds, scope.max_pixels) != (None, None):
+        message = "the grant limits length or size, and a plain file would keep to neither"
+        raise NotPermitted(message, _HINT, "out_of_scope")
     if scope.max_seconds is not None and not use.seconds <= scope.max_seconds:  # so that nan is none of them
         message = f"the grant allows clips of up to {scope.max_seconds:g} s, not {use.seconds:g} s"
         raise NotPermitted(message, "ask for a shorter clip", "too_long")

@@ -87,6 +87,17 @@ def test_a_use_within() -> None:
     require_covered(changed(max_seconds=None, max_pixels=None), a_use(seconds=9999.0, pixels=10**9))
 
 
+@pytest.mark.parametrize("limit", [{"max_seconds": 10.0}, {"max_pixels": 384 * 384}])
+def test_an_export_keeps_to_no_limit_and_so_is_under_none(limit: dict[str, Any]) -> None:
+    """Ours gives no such grant; another program could."""
+    free = changed(actions=("export", "generate"), max_seconds=None, max_pixels=None)
+    require_covered(free, a_use(action="export"))
+    with pytest.raises(NotPermitted, match="a plain file would keep to neither") as caught:
+        require_covered(msgspec.structs.replace(free, **limit), a_use(action="export"))
+    assert caught.value.code == "out_of_scope"
+    require_covered(msgspec.structs.replace(free, **limit), a_use())
+
+
 @pytest.mark.parametrize(
     ("use", "code", "said"),
     [
