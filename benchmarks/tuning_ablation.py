@@ -244,7 +244,8 @@ def measure(args: argparse.Namespace, footage: Path) -> None:
     values = {name: json.loads(value) for name, value in (pair.split("=") for pair in args.set)}
     base = Recipe(**((QUICK if args.quick else {}) | values))
     people = args.people or sorted(read_footage(footage))
-    tasks = [Task(row, person, replace(recipe, seed=seed)) for seed in range(args.seeds) for person in people
+    seeds = range(args.seed, args.seed + args.seeds)
+    tasks = [Task(row, person, replace(recipe, seed=seed)) for seed in seeds for person in people
              for row, recipe in recipes(base).items() if row in args.rows]  # fmt: skip
     found: list[Found] = []
     further = (lambda: longer(found, base)) if LONGER in args.rows else list
@@ -276,6 +277,7 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS, metavar="ROW", help="without, all")
     parser.add_argument("--face-model", default="embedded", help="the recogniser that scores: insightface:FOLDER")
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0, help="the first of them")
     parser.add_argument("--jobs", type=int, default=1, help="processes, one core each")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change settings of the recipe")
     parser.add_argument("--quick", action="store_true", help="a few steps: to see that it runs")

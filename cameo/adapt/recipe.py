@@ -45,7 +45,7 @@ class Recipe:
     prior_share: float = 0.1
     held_out: float = 0.15
     judged: bool = True
-    judge_every: int = 50
+    judge_every: int = 25
     judged_frames: int = 48
     patience: int = 2
     copying_limit: float = 0.95
