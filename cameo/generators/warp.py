@@ -5,6 +5,8 @@ Points are `[N, 10, 2]`, x right and y down in -1..1 of the picture, in `records
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
@@ -26,12 +28,20 @@ def pixel_grid(size: int, device: torch.device) -> Tensor:
     return torch.stack([xs, ys], -1).view(-1, 2)
 
 
-def _kernel(squared: Tensor) -> Tensor:
+def _kernel(from_points: Tensor, to_points: Tensor) -> Tensor:
+    """Thin-plate kernel of points `[…, A, 2]` to others `[…, B, 2]`, `[…, A, B]`."""
+    x = from_points[..., :, None, 0] - to_points[..., None, :, 0]
+    y = from_points[..., :, None, 1] - to_points[..., None, :, 1]
+    squared = x * x + y * y  # a sum over an axis of two takes several times as long
     return squared * torch.log(squared + 1e-6)
 
 
-def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
-    return (a[:, :, None] - b[:, None]).pow(2).sum(-1)
+@cache
+def _fixed_basis(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Pixel centres, and that part of the spline's basis at them which no face changes, `[size * size, 12 + 3]`."""
+    grid = pixel_grid(size, device)
+    affine = torch.cat([torch.ones(size * size, 1, device=device), grid], 1)
+    return grid, torch.cat([_kernel(grid, torch.tensor(ANCHORS, device=device)), affine], 1)
 
 
 def warp_to(frames: Tensor, source: Tensor, target: Tensor, used: tuple[int, ...] = WARP_POINTS) -> Tensor:
@@ -51,16 +61,16 @@ def _warp(frames: Tensor, source: Tensor, target: Tensor, used: tuple[int, ...])
     src = torch.cat([source[:, used], anchors], 1)
     dst = torch.cat([target[:, used], anchors], 1)
     k = dst.shape[1]
-    bend = _kernel(_squared_distances(dst, dst)) + STIFFNESS * torch.eye(k, device=device)
+    bend = _kernel(dst, dst) + STIFFNESS * torch.eye(k, device=device)
     affine = torch.cat([torch.ones(n, k, 1, device=device), dst], 2)
     upper = torch.cat([bend, affine], 2)
     lower = torch.cat([affine.transpose(1, 2), torch.zeros(n, 3, 3, device=device)], 2)
     wanted = torch.cat([src - dst, torch.zeros(n, 3, 2, device=device)], 1)
     weights = torch.linalg.solve(torch.cat([upper, lower], 1), wanted)
-    grid = pixel_grid(size, device)[None]
-    linear = torch.cat([torch.ones(1, size * size, 1, device=device), grid], 2).expand(n, -1, -1)
-    basis = torch.cat([_kernel(_squared_distances(grid, dst)), linear], 2)
-    where = (grid + basis @ weights).view(n, size, size, 2)
+    grid, fixed = _fixed_basis(size, device)
+    own, rest = weights.split([len(used), weights.shape[1] - len(used)], 1)
+    shift = _kernel(grid[None], target[:, used]) @ own + fixed @ rest
+    where = (grid + shift).view(n, size, size, 2)
     planes = frames.permute(0, 3, 1, 2)
     moved = F.grid_sample(planes, where, mode="bicubic", padding_mode="border", align_corners=False)
     return moved.permute(0, 2, 3, 1)
