@@ -2,7 +2,8 @@
 
 Every LoRA is an adapter of its own, and what it adds to a layer is scaled token by token: by its person's mask where
 the layer sees the picture, and to its person's own tokens where it sees what is told. People's tokens are asked from
-their regions only. Nothing is fused; the scaling hangs on the adapters, and goes with them.
+their regions only. Sound is nowhere in the picture: everybody's region hears it as its person's adapter changes it.
+Nothing is fused; the scaling hangs on the adapters, and goes with them.
 """
 
 from __future__ import annotations
@@ -146,6 +147,11 @@ class _Fence:
             raise UsageError("the generator draws another size than its regions were laid out for", "keep to the size")
         return self.masks.flatten(1).repeat(1, times)
 
+    def shares(self, tokens: int) -> Tensor:
+        """Everybody's share of every token of the picture, and what is left to nobody, `[P + 1, L]`."""
+        shares = self.picture(tokens)
+        return torch.cat([shares, (1 - shares.sum(0, keepdim=True)).clamp_min(0)])
+
     def scale_picture(self, person: int, added: Tensor) -> Tensor:
         """Scale what an adapter adds to a layer that sees the picture: `[B, L, C]`, or `[B, C, T, h, w]`."""
         if added.ndim == 5:
@@ -158,6 +164,17 @@ class _Fence:
         if self.tells_people(added.shape[1]):
             own[-len(self.people) :] = (self.people == person).float()
         return added * own[:, None].to(added)
+
+    def scale_heard(self, person: int, added: Tensor) -> Tensor:
+        """Scale what an adapter adds to a layer that sees the sound's copies, `[B, (P + 1) S, C]`: to its person's."""
+        own = torch.zeros(self.copies)
+        own[person] = 1
+        return added * own.repeat_interleave(added.shape[1] // self.copies)[:, None].to(added)
+
+    @property
+    def copies(self) -> int:
+        """How many copies of the sound there are: everybody's, and one as the base hears it."""
+        return len(self.masks) + 1
 
     def asking(self, seen: int, told: int) -> Tensor | None:
         """What is added to the attention of the picture's tokens to what is told, `[L, K]`; None for nothing.
@@ -172,11 +189,18 @@ class _Fence:
 
     def looking(self, seen: int, _told: int) -> Tensor:
         """What is added to the attention of the picture's tokens to each other, `[L, L]`; places of nobody see all."""
-        shares = self.picture(seen)
-        shares = torch.cat([shares, (1 - shares.sum(0, keepdim=True)).clamp_min(0)])
+        shares = self.shares(seen)
         common = shares.T @ shares
         bias = common.log()
         return torch.where(bias.isinf().all(1, keepdim=True), 0.0, bias)
+
+    def hearing(self, seen: int, sound: int) -> Tensor:
+        """What is added to the attention of the picture's tokens to the sound's copies, `[L, (P + 1) S]`.
+
+        Shares of a place are 1 together: where one person is alone, the place hears exactly what it would if they were
+        alone in the picture.
+        """
+        return self.shares(seen).log().T.repeat_interleave(sound, 1)
 
 
 @contextmanager
@@ -186,12 +210,18 @@ def _fenced(generator: SharedGenerator, fence: _Fence) -> Iterator[None]:
     with ExitStack() as hooks:
         for name, module in denoiser.named_modules():
             if isinstance(module, LoraLayer):
-                scale = fence.scale_told if re.fullmatch(layers.told, name) else fence.scale_picture
+                scale = fence.scale_picture
+                if re.fullmatch(layers.told, name):
+                    scale = fence.scale_told
+                elif re.fullmatch(layers.heard, name):
+                    scale = fence.scale_heard
                 for adapter, added in module.lora_B.items():
                     hooks.callback(added.register_forward_hook(_scaling(scale, whose[adapter])).remove)
             for pattern, bias in ((layers.asking, fence.asking), (layers.looking, fence.looking)):
                 if pattern and re.fullmatch(pattern, name):
                     hooks.callback(module.register_forward_pre_hook(_biasing(bias), with_kwargs=True).remove)
+            if layers.hearing and re.fullmatch(layers.hearing, name):
+                hooks.callback(module.register_forward_pre_hook(_copying(fence), with_kwargs=True).remove)
         yield
 
 
@@ -209,6 +239,25 @@ def _biasing(bias: Callable[[int, int], Tensor | None]) -> Callable[[Any, Any, A
             return None
         there = given.arguments.get("attention_mask")
         given.arguments["attention_mask"] = more.to(asks) if there is None else there + more.to(there)
+        return given.args, given.kwargs
+
+    return before
+
+
+def _copying(fence: _Fence) -> Callable[[Any, Any, Any], Any]:
+    """Let an attention ask a copy of the sound for everybody, each from where its person is."""
+
+    def before(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        given = inspect.signature(module.forward).bind(*args, **kwargs)
+        named, copies = given.arguments, fence.copies
+        asks, sound = named["hidden_states"], named["encoder_hidden_states"]
+        # For every clip of the batch: diffusers' LTX2Attention repeats the first of three axes for its heads.
+        more = fence.hearing(asks.shape[1], sound.shape[1]).to(asks).expand(len(asks), -1, -1)
+        there, turned = named.get("attention_mask"), named.get("key_rotary_emb")
+        named["encoder_hidden_states"] = sound.repeat(1, copies, 1)
+        named["attention_mask"] = more if there is None else torch.cat([there] * copies, -1) + more
+        if turned is not None:  # the second but last axis is that of time, however it is turned
+            named["key_rotary_emb"] = tuple(torch.cat([part] * copies, -2) for part in turned)
         return given.args, given.kwargs
 
     return before

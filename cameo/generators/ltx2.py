@@ -10,19 +10,23 @@ and separate noise levels as in Lightricks' own trainer (packages/ltx-trainer).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from diffusers.pipelines.ltx2.pipeline_ltx2 import calculate_shift
 from torch import Tensor
 
+from cameo.errors import UsageError
 from cameo.generators.base import Direction, Performance
-from cameo.generators.identity_tokens import TOKENS
 from cameo.generators.ltx2_sound import encode_sound
 from cameo.generators.pipeline import PipelineGenerator, Shape, Tensors, as_frames, as_video, shifted_times
+from cameo.generators.together import TokenLayers
+
+if TYPE_CHECKING:
+    from cameo.generators.identity_tokens import TokenIdentity
 
 _PROJECTIONS = r"(to_q|to_k|to_v|to_out\.0)"
 _WRITES = {
@@ -83,7 +87,7 @@ class LTX2Generator(PipelineGenerator):
         for modality, given in tokens.items():
             stream = _STREAMS[modality]
             added[stream] = _longer(told[stream], given)
-            added[f"{stream}_mask"] = _longer_mask(told[f"{stream}_mask"])
+            added[f"{stream}_mask"] = _longer_mask(told[f"{stream}_mask"], len(given))
         return added
 
     def loss(self, latents: Tensors, told: Tensors, weight: Tensor) -> Tensor:
@@ -155,12 +159,13 @@ class LTX2Generator(PipelineGenerator):
         if not tokens:
             yield
             return
+        count = max(len(given) for given in tokens.values())
 
         def behind(_module: Any, _given: Any, told: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
             video, audio = (
                 _longer(words, tokens[m]) if m in tokens else words for m, words in zip(_STREAMS, told[:2], strict=True)
             )
-            return video, audio, _longer_mask(told[2], self._negatives(len(told[2])))
+            return video, audio, _longer_mask(told[2], count, self._negatives(len(told[2])))
 
         hooks = [
             self.pipe.connectors.register_forward_hook(behind),
@@ -170,6 +175,42 @@ class LTX2Generator(PipelineGenerator):
             yield
         finally:
             for hook in hooks:
+                hook.remove()
+
+    # People may see each other, as in any scene. The sound is nobody's; what a face does at it, is.
+    token_layers = TokenLayers(
+        told=r"transformer_blocks\.\d+\.attn2\.(to_k|to_v)",
+        asking=r"transformer_blocks\.\d+\.attn2",
+        heard=r"transformer_blocks\.\d+\.audio_to_video_attn\.(to_k|to_v)",
+        hearing=r"transformer_blocks\.\d+\.audio_to_video_attn",
+    )
+
+    def cells(self, direction: Direction) -> tuple[int, int]:
+        """Return how many patches high and wide the picture is."""
+        width, height = direction.area
+        pixels = self.pipe.vae_spatial_compression_ratio * self.denoiser.config.patch_size
+        return height // pixels, width // pixels
+
+    @contextmanager
+    def wearing_together(self, identities: Sequence[TokenIdentity]) -> Iterator[Callable[[int], bool]]:
+        """Append everybody's tokens to the words for the picture, as `attach` does for one.
+
+        Raises:
+            UsageError: somebody brings a voice.
+        """
+        if any("voice" in who.modalities for who in identities):
+            hint = "plug in the parts of their faces alone"
+            raise UsageError("several people share one soundtrack, which takes on nobody's voice", hint)
+        lengths: set[int] = set()
+
+        def note(_module: Any, _given: Any, told: tuple[Tensor, Tensor, Tensor]) -> None:
+            lengths.add(told[0].shape[1])
+
+        with self.attach({"face": torch.cat([who.tokens()["face"] for who in identities])}):
+            hook = self.pipe.connectors.register_forward_hook(note)
+            try:
+                yield lengths.__contains__
+            finally:
                 hook.remove()
 
     def _negatives(self, rows: int) -> int:
@@ -207,9 +248,9 @@ def _longer(words: Tensor, tokens: Tensor) -> Tensor:
     return torch.cat([words, tokens.to(words).expand(len(words), -1, -1)], 1)
 
 
-def _longer_mask(mask: Tensor, negatives: int = 0) -> Tensor:
-    """Let all rows `[B, L]` but the first `negatives` see the tokens behind."""
-    seen = mask.new_ones(len(mask), TOKENS)
+def _longer_mask(mask: Tensor, count: int, negatives: int = 0) -> Tensor:
+    """Let all rows `[B, L]` but the first `negatives` see the `count` tokens behind."""
+    seen = mask.new_ones(len(mask), count)
     seen[:negatives] = 0
     return torch.cat([mask, seen], 1)
 

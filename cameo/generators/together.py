@@ -20,14 +20,19 @@ class TokenLayers:
     """Say which modules of a transformer handle what, as regular expressions of their whole names.
 
     Attributes:
-        told: layers with a LoRA that see what is told, words and tokens of people; all others see the picture.
+        told: layers with a LoRA that see what is told, words and tokens of people; those that neither this nor `heard`
+            names see the picture.
         asking: attentions in which the picture asks what is told; people's tokens stand last there, in their order.
         looking: attentions in which the picture asks itself, with people kept apart; "" where they may see each other.
+        heard: layers with a LoRA that see the sound; "" where there is none.
+        hearing: attentions in which the picture asks the sound; all layers of `heard` are in one of them.
     """
 
     told: str
     asking: str
     looking: str = ""
+    heard: str = ""
+    hearing: str = ""
 
 
 @runtime_checkable
@@ -67,6 +72,9 @@ class SharedGenerator(Generator, Protocol):
         """Let everything generated inside the block be conditioned on all of them, as `wearing` does for one.
 
         It yields what knows of the length of something told whether it ends with their tokens.
+
+        Raises:
+            UsageError: one of them brings what only one person can have in a clip.
         """
         ...
 
