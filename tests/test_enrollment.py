@@ -85,13 +85,16 @@ def test_what_is_returned_agrees_with_itself(enrolled: Enrolled) -> None:
     assert made.versions["cameo"] == cameo.__version__
 
 
-def test_a_pack_s_own_detector_finds_the_face(selfie: Path, home: Path, tmp_path: Path) -> None:
+def test_a_pack_s_own_detector_finds_the_face(
+    selfie: Path, home: Path, tmp_path: Path, enrolled: Enrolled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cameo.learning.tune", lambda *_given: enrolled.made.adapter)
     clip = read_clip(selfie)
     middle = np.nanmedian(track_faces(clip.frames).points[:, :5], axis=0)
     write_steady_detector(tmp_path / "det.onnx", middle * 320 / max(clip.frames.shape[1:3]))
     write_recogniser(tmp_path / "rec.onnx")
     model = f"insightface:{tmp_path}"
-    options = EnrollOptions(face_model=model, recipe=quick_recipe())
+    options = EnrollOptions(face_model=model)
     made = enroll(selfie, keys=cameo.Keys.generate(), out=tmp_path / "a.cameo", options=options)
     assert made.face.encoder.id == "insightface:det+rec"
     assert made.track.found.all()

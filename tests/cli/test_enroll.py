@@ -43,6 +43,12 @@ def _few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cameo.learning.tune", quickly)
 
 
+@pytest.fixture
+def learned(enrolled: Enrolled, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tuning takes most of an enrolment: where something else is asked, it was done before."""
+    monkeypatch.setattr("cameo.learning.tune", lambda *_given: enrolled.made.adapter)
+
+
 @pytest.fixture(scope="session")
 def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("key") / "ada.key"
@@ -144,6 +150,7 @@ def test_a_double_in_one_command(cli: Cli, selfie: Path, key: Path, tmp_path: Pa
     assert json.loads(verified.out)["assurance"] == "consistency-only"
 
 
+@pytest.mark.usefixtures("learned")
 def test_json_holds_what_a_script_needs(cli: Cli, selfie: Path, key: Path, tmp_path: Path) -> None:
     out, net = tmp_path / "ada.cameo", write_minifasnet(tmp_path / V2)  # which takes what is red for a picture
     words = ("--voice", selfie, "--liveness-model", f"onnx:{net}", "--yes", "--json")
@@ -167,6 +174,7 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.mark.usefixtures("learned")
 def test_agreement_is_asked_for(
     cli: Cli, selfie: Path, key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +196,7 @@ def test_agreement_is_asked_for(
     assert [purpose["id"] for purpose in shown["consent"]["terms"]["purposes"]] == ["personal"]
 
 
+@pytest.mark.usefixtures("learned")
 def test_terms_that_were_answered(
     cli: Cli, selfie: Path, key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +213,7 @@ def test_terms_that_were_answered(
     assert record["terms"]["guard"]["sha256"] == list_digest()
 
 
+@pytest.mark.usefixtures("learned")
 def test_terms_from_a_file(cli: Cli, selfie: Path, key: Path, tmp_path: Path) -> None:
     terms, out = tmp_path / "consent.toml", tmp_path / "ada.cameo"
     terms.write_text('name = "Ada"\n[[purposes]]\nid = "birthday"\naudience = "approved"\n')
