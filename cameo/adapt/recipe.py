@@ -23,7 +23,7 @@ class Recipe:
         held_out: share at the end of the footage that only the judge sees.
         judged: without, the last averaged weights are kept, whatever they show.
         judge_every: steps between judgements. judged_frames: how many are compared.
-        patience: judgements without a better score before stopping.
+        patience: judgements without a rise (see `state.LEAST_RISE`) before stopping.
         copying_limit: from here on `TuningStep.copying` ends the run; see `copying`.
         replay: share of the windows that are drawn by the book of mistakes; 0 is no book.
         looked_at: windows whose takes are entered in the book at every judgement.

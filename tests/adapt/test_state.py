@@ -34,6 +34,28 @@ def test_the_best_is_kept() -> None:
     assert run.chosen_by == "likeness"
 
 
+def test_a_rise_that_is_none_is_kept_and_tires() -> None:
+    run = fresh()
+    for step, score in ((0, 0.2), (1, 0.5), (25, 0.5004), (50, 0.5008)):
+        judged(run, step, score)
+    assert (run.best_step, run.stopped) == (50, "the likeness stopped rising")
+
+
+def test_slow_rises_add_up() -> None:
+    run = fresh()
+    judged(run, 1, 0.5)
+    for k in range(1, 9):
+        judged(run, 25 * k, 0.5 + 0.0006 * k)
+    assert (run.best_step, run.stopped) == (200, "")
+
+
+def test_a_loss_that_falls_a_little_has_fallen() -> None:
+    run = fresh()
+    for step, loss in ((0, 0.1), (1, 0.0999), (25, 0.0998), (50, 0.0997), (75, 0.0996)):
+        judged(run, step, None, held_loss=loss)
+    assert (run.best_step, run.stopped) == (75, "")
+
+
 def test_what_was_judged_before_the_descent_does_not_tire_it() -> None:
     run = fresh()
     for step, score in ((0, 0.9), (1, 0.5), (50, 0.6)):
