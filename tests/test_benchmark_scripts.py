@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -9,10 +10,15 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks.catalogue import ABLATION
+from benchmarks.claims import judge
 from benchmarks.peers.encoders import load_face, load_voice
 from benchmarks.scaling import exponent, measure, print_table
 from benchmarks.scaling_plot import draw
 from benchmarks.scaling_points import SERIES, Series, per_call
+from benchmarks.shots import Shot
+from benchmarks.tuning_ablation import FIXED, LOOP, PRIOR, Found, Task, summary
+from cameo.adapt.recipe import Recipe
 
 DEEPFACE = """
 class DeepFace:
@@ -99,3 +105,14 @@ def test_signing_beside_model_signing(tmp_path: Path) -> None:
     assert set(found[OURS]) == {"seal", "verify", "open"} and set(found[PEER]) == {"sign", "verify"}
     assert found["notices_a_bit"] == {OURS: True, PEER: True}
     assert 0.9e6 < found["size"] < 1.2e6
+
+
+def test_claims_of_the_ablation_read_what_it_writes() -> None:
+    """The catalogue names its rows without loading it."""
+    assert ABLATION.full[3:] == (LOOP, FIXED, PRIOR)
+    found = []
+    for row, likeness, seconds in ((LOOP, 0.5, 60.0), (FIXED, 0.75, 80.0), (PRIOR, 0.75, 30.0)):
+        shot = Shot(row, "a", 0, np.full(16, likeness, np.float32), np.ones(16, bool), float("nan"))
+        found.append(Found(Task(row, "a", Recipe()), shot, shot, 0.5, seconds, 1, "", [{"step": 1.0}]))
+    result = json.loads(json.dumps(summary(found)))
+    assert [judge(claim, [result]).found for claim in ABLATION.claims] == [0.25, 0.0, 0.5]
