@@ -22,8 +22,8 @@ BY_LIKENESS, BY_LOSS, BY_STEPS = "likeness", "held-out loss", "the last step"
 ALL_STEPS, COPYING = "all steps were taken", "copying began"
 TIRED = {BY_LIKENESS: "the likeness stopped rising", BY_LOSS: "the held-out loss stopped falling"}
 CLOSED_FORM = 1  # the step that learns what has a closed form
-# Of likeness: what has risen by less since it last rose has not. On person a of benchmarks/adapter_gain.py it moves by up
-# to 0.003 between judgements between which another recogniser sees no more than 0.001.
+# Of likeness: what has risen by less since it last rose has not. On person a of benchmarks/adapter_gain.py it moves by
+# up to 0.003 between judgements of which another recogniser sees no more than 0.001.
 LEAST_RISE = 0.001
 _NAMES = (
     "average", "best", "best_score", "best_step", "risen_to", "step", "stale", "losses", "seconds",
